@@ -1,0 +1,75 @@
+"""Look inside the vision transformer that you already hold, in the notebook where you work.
+
+Public names load on first use (PEP 562), so that ``import vit_widgets`` is quick and the widgets
+serve plain arrays without importing torch.
+
+Examples
+--------
+>>> import vit_widgets as vw
+>>> vw.inspect()                                    # doctest: +SKIP
+>>> cache = vw.capture(vw.load("demo"), vw.demo.images(1))
+>>> cache.attention[3].weights(image=0, head=2).shape
+(145, 145)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vit_widgets import demo, probes
+    from vit_widgets.activations import ActivationCache, AttentionRecord, capture
+    from vit_widgets.inspector import Inspector, inspect
+    from vit_widgets.models import VisionModel, load
+    from vit_widgets.widgets import HeadGrid, InspectorPage, LayerSlider, PatchOverlay
+
+_HOMES = {
+    "load": "vit_widgets.models",
+    "VisionModel": "vit_widgets.models",
+    "capture": "vit_widgets.activations",
+    "ActivationCache": "vit_widgets.activations",
+    "AttentionRecord": "vit_widgets.activations",
+    "LayerSlider": "vit_widgets.widgets",
+    "HeadGrid": "vit_widgets.widgets",
+    "PatchOverlay": "vit_widgets.widgets",
+    "InspectorPage": "vit_widgets.widgets",
+    "Inspector": "vit_widgets.inspector",
+    "inspect": "vit_widgets.inspector",
+}
+_ROOMS = ("demo", "probes")
+
+__all__ = [
+    "ActivationCache",
+    "AttentionRecord",
+    "HeadGrid",
+    "Inspector",
+    "InspectorPage",
+    "LayerSlider",
+    "PatchOverlay",
+    "VisionModel",
+    "__version__",
+    "capture",
+    "demo",
+    "inspect",
+    "load",
+    "probes",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"vit_widgets.{name}")
+    else:
+        msg = f"module 'vit_widgets' has no attribute {name!r}"
+        raise AttributeError(msg)
+    globals()[name] = value  # the next look-up is a plain one
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,7 @@
+"""One forward, and what it left."""
+
+from vit_widgets.activations.cache import ActivationCache, capture
+from vit_widgets.activations.placement import Placement
+from vit_widgets.activations.records import AttentionRecord
+
+__all__ = ["ActivationCache", "AttentionRecord", "Placement", "capture"]

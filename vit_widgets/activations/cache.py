@@ -1,0 +1,269 @@
+"""What one forward left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from vit_widgets.activations.intercept import AttentionEvent, Interception, NeuronEvent
+from vit_widgets.activations.placement import Placement, place
+from vit_widgets.activations.records import AttentionRecord, heads_and_groups
+from vit_widgets.models import VisionModel, anatomy, load
+from vit_widgets.models.geometry import TokenAxis
+
+Part = Literal["attention", "tokens", "neurons"]
+PARTS: tuple[Part, ...] = ("attention", "tokens", "neurons")
+
+# A model's token layout at an input size is found once. Weak: the model may go.
+_placements: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Placement]] = (
+    weakref.WeakKeyDictionary()
+)
+
+# Names of the second projection of a feed-forward layer in the libraries; used to choose where a
+# block projects more than one activated tensor (position biases, squeeze and excitation).
+_SECOND_PROJECTIONS = ("fc2", "w3", "c_proj", "lin2", "down_proj", "output.dense", "mlp.3")
+
+
+@dataclass(frozen=True, repr=False)
+class ActivationCache:
+    """What one forward left: attention, tokens, neurons and logits.
+
+    Attributes
+    ----------
+    model
+        The model that was run.
+    images
+        What it was given: float tensor (image, channels, height, width), on the CPU.
+    attention
+        One record for each attention of the model, in execution order.
+    logits
+        float32 (image, class) on the CPU, or ``None`` when the model returns no such scores.
+    blocks
+        Paths of the blocks whose outputs are in `tokens`.
+    placement
+        Where the tokens lie on the image, or why that is not known.
+
+    Examples
+    --------
+    >>> cache = capture(load("demo"), images)                          # doctest: +SKIP
+    >>> len(cache.attention), cache.logits.shape                       # doctest: +SKIP
+    (6, torch.Size([1, 12]))
+    """
+
+    model: VisionModel
+    images: torch.Tensor
+    attention: tuple[AttentionRecord, ...]
+    logits: torch.Tensor | None
+    blocks: tuple[str, ...]
+    placement: Placement
+    _tokens: tuple[torch.Tensor, ...] | None = field(default=None)
+    _neurons: tuple[torch.Tensor, ...] | None = field(default=None)
+
+    @property
+    def tokens(self) -> tuple[torch.Tensor, ...]:
+        """Output of each block, the residual stream: (image, token, feature) as the model has it.
+
+        Raises
+        ------
+        ValueError
+            If the capture did not keep them.
+        """
+        return self._kept(self._tokens, "tokens")
+
+    @property
+    def neurons(self) -> tuple[torch.Tensor, ...]:
+        """Hidden units of each block's feed-forward layer after the activation function.
+
+        Shape (image, token, neuron), in execution order.
+
+        Raises
+        ------
+        ValueError
+            If the capture did not keep them.
+        """
+        return self._kept(self._neurons, "neurons")
+
+    def _kept(self, values: tuple[torch.Tensor, ...] | None, part: str) -> tuple[torch.Tensor, ...]:
+        if values is None:
+            msg = f"{part} were not kept; capture(model, images, keep=({part!r},)) does"
+            raise ValueError(msg)
+        return values
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of activations that this cache keeps alive."""
+        tensors = (*(self._tokens or ()), *(self._neurons or ()))
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+        return sum(record.nbytes for record in self.attention) + sum(storages.values())
+
+    def __repr__(self) -> str:
+        return (
+            f"ActivationCache({self.model.name!r}, {len(self.images)} images, "
+            f"{len(self.attention)} attention records, {self.nbytes / 1e6:.1f} MB)"
+        )
+
+
+def capture(
+    model: VisionModel | nn.Module | str,
+    images: object,
+    keep: Collection[Part] = PARTS,
+) -> ActivationCache:
+    """Run one forward and keep what it leaves.
+
+    The fused kernels still run and the output is the model's own, bit for bit. No matrix of
+    queries x keys is kept where the model made none.
+
+    Parameters
+    ----------
+    model
+        A :class:`VisionModel`, or anything that :func:`load` opens.
+    images
+        One image or a list: path, encoded bytes, PIL, HWC array, uint8 CHW tensor; or a float CHW
+        or NCHW tensor, taken as preprocessed already.
+    keep
+        What to keep, of ``"attention"``, ``"tokens"``, ``"neurons"``. For ViT-B/16 at 224 pixels
+        and float32 they take 14.5, 7.3 and 29 MB an image.
+
+    Returns
+    -------
+    ActivationCache
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError
+        For images that cannot be read, or an unknown part.
+
+    Examples
+    --------
+    >>> cache = capture("demo", images, keep=("attention",))           # doctest: +SKIP
+    >>> cache.attention[0].weights(image=0, head=0).sum(axis=-1)       # doctest: +SKIP
+    array([1., 1., ...], dtype=float32)
+    """
+    unknown = set(keep) - set(PARTS)
+    if unknown:
+        msg = f"there is no part {sorted(unknown)} to keep; the parts are {', '.join(PARTS)}"
+        raise ValueError(msg)
+    model = load(model)
+    images = model.batch(images)
+    batch = model.to_device(images)
+    # Where attention is seen also says which parts of the model are its blocks.
+    wanted = frozenset({"attention", *keep} - {"tokens"})
+    parts = anatomy.repeated_parts(model.module)
+    with model.evaluating():
+        seen = Interception(model.module, tuple(batch.shape), wanted)
+        with _outputs_of(parts if "tokens" in keep else []) as outputs, seen:
+            output = model.module(batch)
+    attending = [event.module for event in seen.attention]
+    blocks = anatomy.blocks_around((name for name, _ in parts), attending)
+    of_blocks = [(name, value) for name, value in outputs if name in blocks]
+    placement = Placement(None, "attention was not kept")
+    if "attention" in keep:
+        placement = (
+            _placement(model, tuple(images.shape[1:]))
+            if seen.attention
+            else Placement(None, "no attention was seen")
+        )
+    scores = anatomy.logits(output)
+    return ActivationCache(
+        model=model,
+        images=images,
+        attention=(
+            tuple(_records(seen.attention, len(images), placement)) if "attention" in keep else ()
+        ),
+        logits=None if scores is None else scores.detach().float().cpu(),
+        blocks=tuple(name for name, _ in of_blocks),
+        placement=placement,
+        _tokens=tuple(value for _, value in of_blocks) if "tokens" in keep else None,
+        _neurons=(tuple(_neurons(seen.neurons, blocks)) if "neurons" in keep else None),
+    )
+
+
+def _placement(model: VisionModel, shape: tuple[int, ...]) -> Placement:
+    known = _placements.setdefault(model.module, {})
+    if shape not in known:
+        channels, height, width = shape
+        known[shape] = place(model, (channels, height, width))
+    return known[shape]
+
+
+def _records(
+    events: list[AttentionEvent], images: int, placement: Placement
+) -> Iterator[AttentionRecord]:
+    layer = 0
+    for event in events:
+        queries, keys = event.queries, event.keys
+        shape = queries.shape if queries is not None else event.weights.shape  # type: ignore[union-attr]
+        layout = heads_and_groups(tuple(shape), images)
+        if layout is None:
+            continue  # a product across the batch, not attention within an image
+        heads, groups = layout
+        n_queries = shape[-2]
+        n_keys = keys.shape[-2] if keys is not None else event.weights.shape[-1]  # type: ignore[union-attr]
+        axis = placement.of(n_queries, groups) if n_queries == n_keys else None
+        yield AttentionRecord(
+            name=event.module,
+            layer=layer,
+            images=images,
+            groups=groups,
+            heads=heads,
+            queries=n_queries,
+            keys=n_keys,
+            source=event.source,
+            geometry="rule" if axis else "unknown",
+            query_axis=axis or TokenAxis(n_queries),
+            key_axis=axis or TokenAxis(n_keys),
+            reason="" if axis else _why_unknown(n_queries, n_keys, groups, placement),
+            mixed=event.mixed,
+            _event=event,
+        )
+        layer += 1
+
+
+def _why_unknown(queries: int, keys: int, groups: int, placement: Placement) -> str:
+    if groups > 1:
+        return f"attention works in {groups} groups of {queries} × {keys} tokens"
+    if queries != keys:
+        return f"{queries} queries attend to {keys} keys"
+    if placement.axis is None:
+        return placement.reason
+    return f"{queries} tokens are not the {placement.axis.size} of the first layer"
+
+
+@contextlib.contextmanager
+def _outputs_of(
+    parts: list[tuple[str, nn.Module]],
+) -> Iterator[list[tuple[str, torch.Tensor]]]:
+    """Collect what some parts return; the hooks are gone on exit, whatever happens."""
+    outputs: list[tuple[str, torch.Tensor]] = []
+
+    def keeping(name: str) -> Callable[..., None]:
+        def keep(_module: nn.Module, _args: Any, output: Any) -> None:
+            value = output[0] if isinstance(output, (tuple, list)) else output
+            if isinstance(value, torch.Tensor):
+                outputs.append((name, value.detach()))
+            # Returning nothing matters: a value would replace the part's output.
+
+        return keep
+
+    handles = [part.register_forward_hook(keeping(name)) for name, part in parts]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _neurons(events: list[NeuronEvent], blocks: list[str]) -> Iterator[torch.Tensor]:
+    """One feed-forward layer for each block: the named second projection, else the widest."""
+    for block in blocks:
+        inside = [event for event in events if event.module.startswith(f"{block}.")]
+        if not inside:
+            continue
+        named = [event for event in inside if event.module.endswith(_SECOND_PROJECTIONS)]
+        yield max(named or inside, key=lambda event: event.values.shape[-1]).values

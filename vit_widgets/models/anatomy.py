@@ -1,0 +1,128 @@
+"""What a vision transformer is made of: its prefix tokens, its blocks, its head.
+
+Everything here is read off the module; nothing is changed and no forward is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+# Parameter names under which the libraries and most research code keep their prefix tokens.
+_CLASS = {"cls_token", "class_token", "class_embedding", "cls_emb", "cls"}
+_DISTILLATION = {"dist_token", "distillation_token"}
+_REGISTERS = {"reg_token", "reg_tokens", "register_tokens", "registers", "storage_tokens"}
+
+
+def prefix_tokens(module: nn.Module) -> tuple[str, ...]:
+    """Name the tokens that a model puts before its patches.
+
+    Parameters
+    ----------
+    module
+        Any vision transformer.
+
+    Returns
+    -------
+    tuple of str
+        In the order class, distillation, registers, which timm, Hugging Face and the DINO models
+        share; whether a given sequence really begins with them is checked by running the model
+        (``activations/placement.py``).
+
+    Examples
+    --------
+    >>> import timm
+    >>> prefix_tokens(timm.create_model("deit_tiny_distilled_patch16_224"))
+    ('class', 'distillation')
+    """
+    found = {"class": 0, "distillation": 0, "register": 0}
+    for path, parameter in module.named_parameters():
+        name = path.rsplit(".", 1)[-1]
+        count = parameter.shape[-2] if parameter.ndim > 1 else 1
+        if name in _CLASS:
+            found["class"] += count
+        elif name in _DISTILLATION:
+            found["distillation"] += count
+        elif name in _REGISTERS:
+            found["register"] += count
+    names = [
+        kind if count == 1 else f"{kind} {index}"
+        for kind, count in found.items()
+        if kind != "register"
+        for index in range(count)
+    ]
+    return (*names, *(f"register {index}" for index in range(found["register"])))
+
+
+def repeated_parts(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """List what may be a transformer block: every part of a container that has parts of its own.
+
+    Examples
+    --------
+    >>> import timm
+    >>> parts = repeated_parts(timm.create_model("vit_tiny_patch16_224"))
+    >>> [name for name, _ in parts][:2]
+    ['blocks.0', 'blocks.1']
+    """
+    return [
+        (f"{path}.{key}" if path else key, child)
+        for path, container in module.named_modules()
+        if isinstance(container, (nn.ModuleList, nn.Sequential))
+        for key, child in container.named_children()
+        if next(child.children(), None) is not None
+    ]
+
+
+def blocks_around(parts: Iterable[str], attending: Iterable[str]) -> list[str]:
+    """Choose the blocks: the smallest repeated part around each place where attention was seen.
+
+    In a hierarchical model these are the blocks, not the stages.
+
+    Parameters
+    ----------
+    parts
+        Paths from :func:`repeated_parts`.
+    attending
+        Paths of the modules that attend, in execution order.
+
+    Examples
+    --------
+    >>> blocks_around(["stages.0", "stages.0.blocks.0"], ["stages.0.blocks.0.attn"])
+    ['stages.0.blocks.0']
+    """
+    known = set(parts)
+    blocks: dict[str, None] = {}
+    for path in attending:
+        around = path
+        while around and around not in known:
+            around = around.rpartition(".")[0]
+        if around:
+            blocks[around] = None
+    return list(blocks)
+
+
+def logits(output: Any) -> torch.Tensor | None:
+    """Find the (image, class) scores in whatever a forward returned; ``None`` if there are none.
+
+    A tensor, an object with ``logits`` (Hugging Face), a mapping with the same key, or a sequence
+    whose first member is such a tensor. Token sequences and feature maps are not scores.
+    """
+    if isinstance(output, torch.Tensor):
+        return output if output.ndim == 2 else None
+    named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if isinstance(named, torch.Tensor):
+        return logits(named)
+    if isinstance(output, (tuple, list)) and output:
+        return logits(output[0])
+    return None
+
+
+def input_channels(module: nn.Module) -> int | None:
+    """Channels that the first convolution over the image takes; ``None`` if there is none."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            return part.in_channels
+    return None
