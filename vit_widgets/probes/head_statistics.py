@@ -1,0 +1,100 @@
+"""How spread, far-reaching and self-centred each head of the model is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vit_widgets.activations import ActivationCache, AttentionRecord
+
+
+@dataclass(frozen=True)
+class HeadStatistics:
+    """One number for each head: see :func:`head_statistics`.
+
+    Attributes
+    ----------
+    entropy
+        Mean entropy of the rows in nats, (layer, head).
+    distance
+        Mean attention distance in pixels, (layer, head).
+    self_mass
+        Mean weight of a token on itself, (layer, head).
+    prefix_mass
+        Mean weight on the prefix tokens, (layer, head).
+    axes
+        Names of the axes.
+    """
+
+    entropy: np.ndarray
+    distance: np.ndarray
+    self_mass: np.ndarray
+    prefix_mass: np.ndarray
+    axes: tuple[str, ...] = ("layer", "head")
+    method: str = "head_statistics"
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def values(self) -> np.ndarray:
+        """The entropy, which the layer slider draws."""
+        return self.entropy
+
+
+def head_statistics(cache: ActivationCache, image: int = 0) -> HeadStatistics:
+    """Measure how spread, how far-reaching and how self-centred each head is.
+
+    Parameters
+    ----------
+    cache
+        What a forward left.
+    image
+        Which image of the cache.
+
+    Returns
+    -------
+    HeadStatistics
+        float32 (layer, head); NaN where a layer has fewer heads, or where a statistic has no
+        meaning (a distance without places, a diagonal without as many queries as keys).
+
+    Notes
+    -----
+    Entropy ``E = mean_i(-sum_j A_ij ln A_ij)``, between 0 and ln(tokens). Distance
+    ``mean_i(sum_j A_ij |x_i - x_j|)`` over patch rows and patch columns, in pixels between patch
+    centres, rows not renormalised after the prefix columns are left out (Dosovitskiy et al. 2021,
+    fig. 7; Raghu et al. 2021, sec. 3).
+
+    Examples
+    --------
+    >>> head_statistics(cache).entropy.mean(axis=1)                    # doctest: +SKIP
+    array([4.6, 4.2, 3.9, 3.1, 2.8, 3.0], dtype=float32)
+    """
+    heads = max((record.heads for record in cache.attention), default=0)
+    table = np.full((4, len(cache.attention), heads), np.nan, dtype=np.float32)
+    for layer, record in enumerate(cache.attention):
+        parts = [
+            _of_group(record, record.weights(image=image, group=group))
+            for group in range(record.groups)
+        ]
+        table[:, layer, : record.heads] = np.mean(parts, axis=0)
+    entropy, distance, self_mass, prefix_mass = table
+    return HeadStatistics(entropy, distance, self_mass, prefix_mass, params={"image": image})
+
+
+def _of_group(record: AttentionRecord, weights: np.ndarray) -> np.ndarray:
+    """Statistics (4, head) of one group's weights (head, query, key)."""
+    logs = np.log(np.where(weights > 0, weights, 1))
+    entropy = -(weights * logs).sum(axis=-1).mean(axis=-1)
+    nothing = np.full(record.heads, np.nan)
+    square = record.queries == record.keys
+    self_mass = np.trace(weights, axis1=1, axis2=2) / record.queries if square else nothing
+    distance = prefix_mass = nothing
+    grid = record.key_axis.grid
+    if grid is not None and square:
+        prefix = len(record.key_axis.prefix)
+        row, col = np.divmod(np.arange(grid.size), grid.cols)
+        away = np.hypot((row[:, None] - row) * grid.cell[0], (col[:, None] - col) * grid.cell[1])
+        distance = (weights[:, prefix:, prefix:] * away).sum(axis=-1).mean(axis=-1)
+        prefix_mass = weights[..., :prefix].sum(axis=-1).mean(axis=-1)
+    return np.stack([entropy, distance, self_mass, prefix_mass])
