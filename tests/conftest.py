@@ -15,17 +15,35 @@ def pytest_configure(config: pytest.Config) -> None:
     others = [path for path in inherited if path and Path(path) != CHECKOUT]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *others])
     # A forgotten download fails at once instead of passing on the machines that have a network.
-    if config.option.markexpr.strip() == "not online":
+    if not _online(config):
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the browser tests last.
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say why some tests are deselected."""
+    if _online(config):
+        return "online tests: selected by -m"
+    return "online tests: deselected, so that a run needs no network; `-m online` runs them"
 
-    They are the slowest, and Playwright's synchronous interface leaves an event loop running in
-    this thread for the rest of the session, which code under other tests must not meet.
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what downloads; mark what lies in tests/browser, and run it last.
+
+    Browser tests are the slowest, and Playwright's synchronous interface leaves an event loop
+    running in this thread for the rest of the session, which code under other tests must not meet.
     """
+    for item in items:
+        if CHECKOUT / "tests/browser" in item.path.parents:
+            item.add_marker("browser")
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    if not _online(config):
+        downloading = [item for item in items if item.get_closest_marker("online")]
+        config.hook.pytest_deselected(items=downloading)
+        items[:] = [item for item in items if item not in downloading]
+
+
+def _online(config: pytest.Config) -> bool:
+    return "online" in config.option.markexpr
 
 
 @pytest.fixture(scope="session")

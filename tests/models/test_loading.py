@@ -99,6 +99,10 @@ def test_what_is_assumed_is_said():
     """Breaks when a guessed preprocessing goes unmentioned."""
     model = vw.load(nn.Conv2d(3, 2, 8, 8))
     assert "assumed" in model.notes[0]
+    wide = np.zeros((100, 300, 3), np.uint8)
+    wide[:, 100:200] = 255  # the middle third of a picture three times as wide as high
+    assert model.transform(wide).shape == (3, 224, 224)
+    assert float(model.transform(wide)[..., 8:-8].min()) > 0.9  # cut out, not squeezed
 
 
 def test_predictions_are_probabilities_of_the_models_logits(tiny):

@@ -152,16 +152,15 @@ def capture(
     model = load(model)
     images = model.batch(images)
     batch = model.to_device(images)
-    # Where attention is seen also says which parts of the model are its blocks.
-    wanted = frozenset({"attention", *keep} - {"tokens"})
-    parts = anatomy.repeated_parts(model.module)
-    with model.evaluating():
-        seen = Interception(model.module, tuple(batch.shape), wanted)
-        with _outputs_of(parts if "tokens" in keep else []) as outputs, seen:
+    with model.evaluating() as parts:
+        repeated = anatomy.repeated_parts(parts) if {"tokens", "neurons"} & set(keep) else []
+        seen = Interception(parts, tuple(batch.shape), neurons="neurons" in keep)
+        with _outputs_of(repeated if "tokens" in keep else []) as outputs, seen:
             output = model.module(batch)
+    # Where attention is seen also says which of the repeated parts are the blocks.
     attending = [event.module for event in seen.attention]
-    blocks = anatomy.blocks_around((name for name, _ in parts), attending)
-    of_blocks = [(name, value) for name, value in outputs if name in blocks]
+    blocks = anatomy.blocks_around((path for path, _ in repeated), attending)
+    of_blocks = [(path, value) for path, value in outputs if path in blocks]
     placement = Placement(None, "attention was not kept")
     if "attention" in keep:
         placement = (

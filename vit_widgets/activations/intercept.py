@@ -9,9 +9,10 @@ attention) is why there is no second mechanism.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
@@ -32,7 +33,6 @@ from vit_widgets.activations.key_axis import (
 from vit_widgets.models.geometry import Grid
 
 Source = Literal["sdpa", "mha", "softmax"]
-Keep = frozenset[str]
 
 _ACTIVATIONS = {"gelu", "silu", "relu", "relu_", "hardswish", "quick_gelu", "mish", "leaky_relu"}
 # What may stand between the activation of a feed-forward layer and its second projection.
@@ -40,6 +40,12 @@ _BESIDE_NEURONS = {
     *("dropout", "dropout_", "mul", "__mul__", "layer_norm", "contiguous", "reshape", "view"),
     *("permute", "transpose", "flatten", "to"),
 }
+_SOFTMAXES = {"softmax", "_softmax"}
+_BEGINNINGS = {
+    *_SOFTMAXES,
+    *("conv2d", "scaled_dot_product_attention", "multi_head_attention_forward"),
+}
+_NEURON_STEPS = _ACTIVATIONS | _BESIDE_NEURONS | {"linear", "conv2d"}
 
 
 @dataclass(frozen=True)
@@ -94,30 +100,39 @@ class Interception(TorchFunctionMode):
 
     Parameters
     ----------
-    module
-        The model that is about to run; only used to name its parts.
+    parts
+        Every part of the model that is about to run, with its path.
     image_shape
         Shape of the batch, to recognise the convolution that cuts it into patches.
-    keep
-        What to collect, of ``{"attention", "neurons"}``.
+    neurons
+        Whether to collect the hidden units of feed-forward layers as well.
 
     Examples
     --------
     >>> layer = nn.TransformerEncoderLayer(8, 2, batch_first=True).eval()
-    >>> with Interception(layer, (1, 3, 8, 8), frozenset({"attention"})) as seen:
+    >>> parts = layer.named_modules()
+    >>> with Interception(parts, (1, 3, 8, 8)) as seen:
     ...     _ = layer(torch.zeros(1, 5, 8))
     >>> [(event.module, event.source) for event in seen.attention]
     [('self_attn', 'mha')]
     """
 
-    def __init__(self, module: nn.Module, image_shape: tuple[int, ...], keep: Keep) -> None:
+    def __init__(
+        self,
+        parts: Iterable[tuple[str, nn.Module]],
+        image_shape: tuple[int, ...],
+        *,
+        neurons: bool = False,
+    ) -> None:
         super().__init__()
         self.attention: list[AttentionEvent] = []
         self.neurons: list[NeuronEvent] = []
         self.stem: Grid | None = None
-        self._names = {id(part): path for path, part in module.named_modules()}
+        self._names = {id(part): path for path, part in parts}
         self._image_shape = image_shape
-        self._keep = keep
+        self._with_neurons = neurons
+        self._beginnings = _BEGINNINGS | (_NEURON_STEPS if neurons else set())
+        self._following = False
         self._keys: MutableMapping[torch.Tensor, _Keys] = WeakIdKeyDictionary()
         self._activated: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
         self._watchers: dict[object, Callable[..., Any]] = {
@@ -134,22 +149,23 @@ class Interception(TorchFunctionMode):
     ) -> Any:
         """Let the function run as it is, and note what it says about attention."""
         kwargs = kwargs or {}
+        name = _name(func)
+        if not self._following and name not in self._beginnings:
+            return func(*args, **kwargs)  # nine calls in ten: nothing to see
         watcher = self._watchers.get(func)
-        if watcher is not None and "attention" in self._keep:
+        if watcher is not None:
             return watcher(func, args, kwargs)
         result = func(*args, **kwargs)
-        name = getattr(func, "__name__", "")
-        if name == "__get__":  # a property such as .mT or .shape: its name is on the descriptor
-            name = getattr(getattr(func, "__self__", None), "__name__", "")
-        if name in {"softmax", "_softmax"}:
+        if name in _SOFTMAXES:
             dim = _bound(args, kwargs, 1, "dim", default=-1)
             if isinstance(result, torch.Tensor) and isinstance(dim, int) and result.ndim >= 3:
                 self._keys[result] = _Keys(dim % result.ndim)
+                self._following = True
         elif name == "conv2d" and self.stem is None:
             self._note_stem(args, kwargs, result)
-        if self._keys:
+        if self._following:
             self._follow_keys(name, args, kwargs, result)
-        if "neurons" in self._keep:
+        if self._with_neurons and name in _NEURON_STEPS:
             self._follow_neurons(name, args, result)
         return result
 
@@ -308,6 +324,15 @@ def _module_frame() -> dict[str, Any]:
             return frame.f_locals
         frame = frame.f_back
     return {}
+
+
+@functools.cache
+def _name(func: Callable[..., Any]) -> str:
+    """Name an operation; a property such as ``.mT`` has its name on the descriptor."""
+    name = getattr(func, "__name__", "")
+    if name == "__get__":
+        return str(getattr(getattr(func, "__self__", None), "__name__", ""))
+    return str(name)
 
 
 def _project(given: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:

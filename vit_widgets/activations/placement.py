@@ -109,8 +109,8 @@ def _first_attention(
     model: VisionModel, image: torch.Tensor
 ) -> tuple[AttentionEvent | None, Grid | None]:
     batch = model.to_device(image[None])
-    seen = _FirstAttention(model.module, tuple(batch.shape), frozenset({"attention"}))
-    with model.evaluating():
+    with model.evaluating() as parts:
+        seen = _FirstAttention(parts, tuple(batch.shape))
         try:
             with seen:
                 model.module(batch)

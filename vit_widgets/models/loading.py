@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from vit_widgets.models import anatomy, preprocessing
-from vit_widgets.models.images import read_images
+from vit_widgets.models.images import Picture, read_images
 from vit_widgets.models.preprocessing import Preprocessing, Transform
 
 
@@ -73,12 +74,15 @@ class VisionModel:
 
     @property
     def _parameter(self) -> torch.Tensor:
-        tensors = (*self.module.parameters(), *self.module.buffers())
+        tensors = itertools.chain(self.module.parameters(), self.module.buffers())
         return next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
 
     def transform(self, image: object) -> torch.Tensor:
         """Preprocess one image: a float tensor (channels, height, width), on the CPU."""
         [picture] = read_images(image)
+        return self._preprocessed(picture)
+
+    def _preprocessed(self, picture: Picture) -> torch.Tensor:
         if isinstance(picture, torch.Tensor):
             return picture
         pixels = self._preprocess.transform(picture)
@@ -105,7 +109,7 @@ class VisionModel:
             If the images come out in different sizes, or with a number of channels that the
             model's first convolution does not take.
         """
-        pixels = [self.transform(picture) for picture in read_images(images)]
+        pixels = [self._preprocessed(picture) for picture in read_images(images)]
         shapes = {tuple(image.shape) for image in pixels}
         if len(shapes) > 1:
             msg = (
@@ -144,21 +148,25 @@ class VisionModel:
 
     def to_device(self, pixels: torch.Tensor) -> torch.Tensor:
         """Bring a batch to the weights' device and type."""
-        return pixels.to(self.device, self.dtype)
+        weights = self._parameter
+        return pixels.to(weights.device, weights.dtype)
 
     @contextlib.contextmanager
-    def evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> Iterator[list[tuple[str, nn.Module]]]:
         """Hold the model in evaluation mode without gradients; every flag is put back on exit.
+
+        Gives every part of the model with its path.
 
         ``no_grad`` and not ``inference_mode``: modules that cache tensors (rotary tables) would
         keep inference tensors, and the user's next training step would fail on them.
         """
         with self.lock, torch.no_grad():
-            training = [part for part in self.module.modules() if part.training]
+            parts = anatomy.walk(self.module)
+            training = [part for _, part in parts if part.training]
             for part in training:
                 part.training = False
             try:
-                yield
+                yield parts
             finally:
                 for part in training:
                     part.training = True

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import nn
 from torchvision import transforms
 
@@ -69,13 +69,13 @@ def from_timm(module: nn.Module) -> Preprocessing:
 
 
 def assumed(size: tuple[int, int] | None) -> Preprocessing:
-    """Resize and normalise to [-1, 1] when nothing is known, and say so."""
+    """Resize, cut out the middle and normalise to [-1, 1] when nothing is known, and say so."""
     height, width = size or (224, 224)
     guess = "" if size else f" and the size {height} × {width}"
     half = (0.5, 0.5, 0.5)
     transform = transforms.Compose(
         [
-            transforms.Resize((height, width), antialias=True),
+            _Cover(height, width),
             transforms.ToTensor(),
             transforms.Normalize(half, half),
         ]
@@ -84,6 +84,17 @@ def assumed(size: tuple[int, int] | None) -> Preprocessing:
         f"preprocessing is assumed (mean 0.5, std 0.5{guess}); pass transform= for the model's own"
     )
     return Preprocessing(transform, half, half, note)
+
+
+@dataclass(frozen=True)
+class _Cover:
+    """Resize a picture without distortion until it covers a size, and cut out the middle."""
+
+    height: int
+    width: int
+
+    def __call__(self, picture: Image.Image) -> Image.Image:
+        return ImageOps.fit(picture, (self.width, self.height), Image.Resampling.BICUBIC)
 
 
 def _floats(values: Any) -> tuple[float, ...]:

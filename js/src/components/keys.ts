@@ -1,0 +1,124 @@
+// The keys of a whole widget, for as long as the focus is inside it.
+import type { AttentionTraits } from "../lib/attention";
+import { clampIndex } from "../lib/geometry";
+import { type Command, command, type Focus, moveHead } from "../lib/keyboard";
+import { orderHeads } from "../lib/order";
+import { one, togglePin } from "../lib/selection";
+import type { Sort } from "../lib/state";
+import { attribute, el, listen } from "./dom";
+import type { AttentionView } from "./view";
+
+type KeyTraits = AttentionTraits & { sort?: Sort; pins?: number[]; image_names?: string[] };
+
+const CONTROLS = "input, select, textarea, button, summary, a";
+
+/** `escape` is asked when there is no selection to clear, `help` on "?"; true: handled. */
+export function bindKeys<S extends KeyTraits>(
+  view: AttentionView<S>,
+  own: { escape?: () => boolean; help?: () => boolean } = {},
+): void {
+  const { root, signal, attention } = view;
+  const store = view.store as unknown as AttentionView<KeyTraits>["store"];
+
+  function focusOf(target: EventTarget | null): Focus {
+    if (!(target instanceof Element)) return "elsewhere";
+    if (target.closest("[data-focus=picture]")) return "picture";
+    return target.closest(CONTROLS) ? "control" : "elsewhere";
+  }
+
+  function run(task: Command): boolean {
+    const shown = attention.shown();
+    switch (task.kind) {
+      case "help":
+        return own.help?.() ?? false;
+      case "clear":
+        return clear();
+      case "image": {
+        const names = store.get("image_names");
+        if (!names || names.length < 2) return false;
+        store.set("image_index", clampIndex(store.get("image_index") + task.by, names.length));
+        return true;
+      }
+      case "pin": {
+        const pins = store.get("pins");
+        const image = shown?.layer?.kind === "image" && shown.picture.packet.queries !== null;
+        if (!pins || !image) return false;
+        store.set("pins", togglePin(pins, store.get("query")));
+        return true;
+      }
+      case "layer": {
+        if (!shown) return false;
+        const count = shown.picture.packet.layers.length;
+        store.set("layer", clampIndex(shown.layerIndex + task.by, count));
+        return true;
+      }
+      case "head": {
+        if (!shown?.layer) return false;
+        const order = orderHeads(shown.layer, shown.picture.row, store.get("sort") ?? "head");
+        store.update(one(moveHead(shown.head, task.by, order)));
+        return true;
+      }
+      case "query":
+        return false; // the picture takes these itself
+    }
+  }
+
+  function clear(): boolean {
+    if (own.escape?.()) return true;
+    if (store.get("pins")?.length) {
+      store.set("pins", []);
+      return true;
+    }
+    if (store.get("heads").length) {
+      store.set("heads", []);
+      return true;
+    }
+    return false;
+  }
+
+  listen(
+    root,
+    "keydown",
+    (event) => {
+      if (event.defaultPrevented) return;
+      const task = command(event, focusOf(event.target));
+      if (!task || !run(task)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    signal,
+  );
+}
+
+const KEYS: readonly [keys: string, meaning: string][] = [
+  ["← →", "head"],
+  ["↑ ↓", "layer"],
+  ["arrows on the image", "query patch, and the tokens above it"],
+  ["click, Space", "pin the query; again to unpin"],
+  ["Shift + ← →, Ctrl + click", "several heads: their mean"],
+  ["[ ]", "image"],
+  ["Esc", "clear pins, then heads"],
+  ["?", "this list"],
+];
+
+/** The list of keys, opened with "?". */
+export function keyList(): { element: HTMLElement; toggle(): boolean; close(): boolean } {
+  const element = el(
+    "dl",
+    "vw-keys",
+    { hidden: true, "aria-label": "keys" },
+    ...KEYS.flatMap(([keys, meaning]) => [el("dt", "", {}, keys), el("dd", "", {}, meaning)]),
+  );
+  return {
+    element,
+    toggle() {
+      attribute(element, { hidden: !element.hidden });
+      return true;
+    },
+    close() {
+      const open = !element.hidden;
+      attribute(element, { hidden: true });
+      return open;
+    },
+  };
+}

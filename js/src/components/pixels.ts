@@ -1,0 +1,49 @@
+// Heat maps as pixels: one pixel per patch, to be enlarged without smoothing.
+import type { Heat } from "../lib/heat";
+import { context2d } from "./dom";
+
+/** Paints a map into a canvas of exactly one pixel per cell. */
+export function paintCells(canvas: HTMLCanvasElement, heat: Heat, table: Uint32Array): void {
+  if (canvas.width !== heat.cols) canvas.width = heat.cols;
+  if (canvas.height !== heat.rows) canvas.height = heat.rows;
+  context2d(canvas).putImageData(cellPixels(heat, table), 0, 0);
+}
+
+export function cellPixels(heat: Heat, table: Uint32Array): ImageData {
+  return levelPixels(heat.levels, heat.cols, heat.rows, table);
+}
+
+export function levelPixels(
+  levels: Uint8Array,
+  width: number,
+  height: number,
+  table: Uint32Array,
+): ImageData {
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = table[levels[i]];
+  return image;
+}
+
+/** A picture of the cells that can be drawn enlarged. */
+export function cellCanvas(heat: Heat, table: Uint32Array): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  paintCells(canvas, heat, table);
+  return canvas;
+}
+
+/** An RGB image (height, width, 3) on a canvas of its own size. */
+export function rgbCanvas(rgb: ArrayLike<number>, width: number, height: number, start = 0) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    image.data[i * 4] = rgb[start + i * 3];
+    image.data[i * 4 + 1] = rgb[start + i * 3 + 1];
+    image.data[i * 4 + 2] = rgb[start + i * 3 + 2];
+    image.data[i * 4 + 3] = 255;
+  }
+  context2d(canvas).putImageData(image, 0, 0);
+  return canvas;
+}

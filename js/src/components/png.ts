@@ -1,0 +1,133 @@
+// A picture of what is shown, drawn at twice the size: for slides and reports.
+import { colourAt, pixelTable } from "../lib/colormap";
+import { nats, shortWeight } from "../lib/format";
+import { boxOf, fit, placeOf } from "../lib/geometry";
+import { headHeat, meanHeat } from "../lib/heat";
+import { orderHeads } from "../lib/order";
+import { statistic } from "../lib/packet";
+import { readout, sentence } from "../lib/readout";
+import type { InspectorState } from "../lib/state";
+import { context2d, el } from "./dom";
+import { paintOverlay } from "./overlay_painter";
+import { photoCache } from "./photo";
+import { cellCanvas } from "./pixels";
+import { sceneOf } from "./scene";
+import { AMBER, type AttentionView, queryOf } from "./view";
+
+const SCALE = 2;
+const PADDING = 20;
+const PICTURE = 420;
+const THUMBNAIL = 84;
+const COLUMNS = 6;
+
+export async function savePng(view: AttentionView<InspectorState>): Promise<void> {
+  const canvas = drawPng(view);
+  const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"));
+  if (!blob) throw new Error("no picture");
+  const link = el("a", "", { href: URL.createObjectURL(blob), download: fileName(view) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+function fileName(view: AttentionView<InspectorState>): string {
+  const shown = view.attention.shown();
+  const parts = [view.store.get("title"), `layer ${shown?.layerIndex}`, `head ${shown?.head}`];
+  return `${parts.join(" ").replace(/[^\w.-]+/g, "_")}.png`;
+}
+
+export function drawPng(view: AttentionView<InspectorState>): HTMLCanvasElement {
+  const { store, attention, pointed, root } = view;
+  const shown = attention.shown();
+  const photo = photoCache()(attention.image());
+  const layer = shown?.layer ?? null;
+  const matrix = layer?.kind === "matrix";
+  const aspect =
+    photo && !matrix ? photo.width / photo.height : layer ? layer.cols / layer.rows : 1;
+  const picture = fit(aspect, PICTURE, PICTURE);
+  const order = layer && shown ? orderHeads(layer, shown.picture.row, store.get("sort")) : [];
+  const lines = Math.ceil(order.length / COLUMNS);
+  const cell = layer ? fit(layer.cols / layer.rows, THUMBNAIL, THUMBNAIL) : fit(1, 1, 1);
+  const line = cell.height + 28;
+  const grid = { width: COLUMNS * (THUMBNAIL + 8) - 8, height: lines * line };
+  const width = 2 * PADDING + picture.width + 24 + grid.width;
+  const height = 76 + Math.max(picture.height, grid.height + 32) + PADDING;
+
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.round(width * SCALE);
+  canvas.height = Math.round(height * SCALE);
+  const context = context2d(canvas);
+  context.scale(SCALE, SCALE);
+  const style = getComputedStyle(root);
+  const colour = (name: string) => style.getPropertyValue(name).trim();
+  const family = style.fontFamily;
+  const write = (text: string, x: number, y: number, font: string, ink: string, end = false) => {
+    context.font = `${font} ${family}`;
+    context.fillStyle = ink;
+    context.textAlign = end ? "right" : "left";
+    context.fillText(text, x, y);
+    return context.measureText(text).width;
+  };
+  context.fillStyle = style.backgroundColor;
+  context.fillRect(0, 0, width, height);
+  const ink = style.color;
+  const grey = colour("--vw-solid-muted");
+  const after = write(store.get("title"), PADDING, 32, "600 16px", ink);
+  write(store.get("subtitle"), PADDING + after + 12, 32, "12px", grey);
+  const read = readout(attention, pointed.get());
+  if (read) write(sentence(read), PADDING, 54, "12px", grey);
+  if (!shown || !layer) return canvas;
+
+  const top = 76;
+  const box = { x: PADDING, y: top, ...picture };
+  const table = pixelTable(store.get("colormap"));
+  context.imageSmoothingEnabled = false;
+  if (matrix) {
+    const heat = meanHeat(layer, shown.picture.row, shown.heads);
+    context.drawImage(cellCanvas(heat, table), box.x, box.y, box.width, box.height);
+  } else paintOverlay(context, box, 1, sceneOf(view, shown, shown.picture, photo));
+
+  const left = PADDING + picture.width + 24;
+  context.imageSmoothingEnabled = false;
+  const query = queryOf(shown.picture);
+  const place = layer.kind === "image" && query !== null ? placeOf(query, layer) : null;
+  order.forEach((head, i) => {
+    const x = left + (i % COLUMNS) * (THUMBNAIL + 8);
+    const y = top + Math.floor(i / COLUMNS) * line;
+    const heat = headHeat(layer, shown.picture.row, head);
+    context.drawImage(cellCanvas(heat, table), x, y, cell.width, cell.height);
+    if (place) {
+      const mark = boxOf(place, { ...layer, prefix: 0 }, cell.width, cell.height);
+      context.strokeStyle = AMBER;
+      context.lineWidth = 1;
+      context.strokeRect(x + mark.x, y + mark.y, mark.width, mark.height);
+    }
+    if (shown.heads.includes(head)) {
+      context.strokeStyle = colour("--vw-accent");
+      context.lineWidth = 2;
+      context.strokeRect(x - 2.5, y - 2.5, cell.width + 5, cell.height + 5);
+    }
+    write(String(head), x, y + cell.height + 15, "600 12px", ink);
+    const entropy = nats(statistic(layer, "entropy", shown.picture.row, [head]), 1);
+    write(entropy, x + THUMBNAIL, y + cell.height + 15, "12px", grey, true);
+  });
+  const below = top + grid.height + 8;
+  drawBar(context, left, below, grid.width, store.get("colormap"));
+  write("0", left, below + 22, "11px", grey);
+  const most = shortWeight(meanHeat(layer, shown.picture.row, shown.heads).maximum);
+  const drawn = `picture: 0 to ${most}; each small map to its own maximum; √ scale`;
+  write(drawn, left + grid.width, below + 22, "11px", grey, true);
+  return canvas;
+}
+
+function drawBar(
+  context: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  width: number,
+  colormap: string,
+): void {
+  for (let i = 0; i < width; i++) {
+    context.fillStyle = colourAt(colormap, i / (width - 1));
+    context.fillRect(x + i, y, 1.5, 8);
+  }
+}

@@ -1,0 +1,81 @@
+// The tokens that are not on the picture, beside it; and the patch that is.
+import { capital, tokenLabel, tokenName } from "../lib/format";
+import { placeOf } from "../lib/geometry";
+import { togglePin } from "../lib/selection";
+import { MOST_PINS, type PatchOverlayState } from "../lib/state";
+import { attribute, el, listen, setText } from "./dom";
+import { type AttentionView, queryOf, tokensOf } from "./view";
+
+const TOGETHER = 3; // more registers than this take short names
+
+export function drawTokenChips(element: HTMLElement, view: AttentionView<PatchOverlayState>): void {
+  const { store, signal, attention } = view;
+  const prefix = el("span", "vw-chip-group");
+  const patch = el("button", "vw-chip", { type: "button" });
+  const pin = el("button", "vw-chip vw-chip-pin", { type: "button" });
+  element.classList.add("vw-chips");
+  attribute(element, { role: "group", "aria-label": "query token" });
+  element.append(el("span", "vw-muted", {}, "tokens"), prefix, patch, pin);
+  let names = "";
+  /** The patch to come back to from a prefix token. */
+  let lastPatch: number | null = null;
+
+  listen(patch, "click", () => lastPatch !== null && store.set("query", lastPatch), signal);
+  listen(
+    pin,
+    "click",
+    () => store.set("pins", togglePin(store.get("pins"), store.get("query"))),
+    signal,
+  );
+  listen(
+    prefix,
+    "click",
+    (event) => {
+      const chip = event.target instanceof Element ? event.target.closest("[data-token]") : null;
+      if (chip) store.set("query", Number(chip.getAttribute("data-token")));
+    },
+    signal,
+  );
+
+  function draw(): void {
+    const tokens = tokensOf(attention);
+    element.hidden = tokens === null || queryOf(attention.shown()?.picture) === null;
+    if (!tokens || element.hidden) return;
+    const query = store.get("query");
+    if (names !== tokens.names.join("\n")) {
+      names = tokens.names.join("\n");
+      const short = tokens.names.length > TOGETHER;
+      prefix.replaceChildren(
+        ...tokens.names.map((name, token) =>
+          el(
+            "button",
+            "vw-chip",
+            { type: "button", "data-token": token, title: `${name} token, token ${token}` },
+            short ? name.replace(/^register[ _]?/, "reg ") : name,
+          ),
+        ),
+      );
+    }
+    [...prefix.children].forEach((chip, token) => {
+      attribute(chip, {
+        "aria-pressed": String(token === query),
+        "aria-label": `${tokens.names[token]} token`,
+      });
+    });
+    const onPatch = placeOf(query, tokens) !== null;
+    if (onPatch) lastPatch = query;
+    if (lastPatch !== null && !placeOf(lastPatch, tokens)) lastPatch = null;
+    patch.hidden = lastPatch === null;
+    if (lastPatch !== null) setText(patch, tokenLabel(lastPatch, tokens));
+    attribute(patch, { "aria-pressed": String(onPatch) });
+    const pins = store.get("pins");
+    const pinned = pins.includes(query);
+    const full = !pinned && pins.length >= MOST_PINS;
+    setText(pin, pinned ? "unpin" : full ? `${MOST_PINS} pins` : "+ pin");
+    pin.disabled = full;
+    attribute(pin, { "aria-label": `${pinned ? "unpin" : "pin"} ${tokenName(query, tokens)}` });
+    attribute(patch, { "aria-label": capital(patch.textContent ?? "") });
+  }
+  view.paintRow(draw);
+  view.paintOn(["pins"], draw);
+}

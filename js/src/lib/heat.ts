@@ -1,0 +1,68 @@
+// From codes to what is painted: levels 0..254 on a square-root scale, 255 where there is no value.
+import { type Layer, mapIndex } from "./packet";
+import { LAST_CODE, NO_VALUE } from "./wire";
+
+export interface Heat {
+  rows: number;
+  cols: number;
+  levels: Uint8Array;
+  /** The value that the highest level stands for. */
+  maximum: number;
+}
+
+/** The largest value of one map; its scale where the packet does not say. */
+export function largest(layer: Layer, row: number, head: number): number {
+  const map = mapIndex(layer, row, head);
+  const value = layer.maximum?.codes[map];
+  return value === undefined || Number.isNaN(value) ? layer.cells.scale(map) : value;
+}
+
+/** One head; on its own scale unless `shared` names the value of the highest level. */
+export function headHeat(layer: Layer, row: number, head: number, shared?: number): Heat {
+  const { rows, cols, cells } = layer;
+  const map = mapIndex(layer, row, head);
+  const maximum = shared ?? largest(layer, row, head);
+  if (!cells.quantised) {
+    return heatOf(valuesOf(layer, row, [head]), rows, cols, maximum);
+  }
+  const codes = cells.codes.subarray(map * cells.length, (map + 1) * cells.length) as Uint8Array;
+  if (shared === undefined) return { rows, cols, levels: codes, maximum };
+  const factor = shared > 0 ? Math.sqrt(cells.scale(map) / shared) : 0;
+  const levels = new Uint8Array(codes.length);
+  for (let i = 0; i < codes.length; i++) {
+    levels[i] = codes[i] === NO_VALUE ? NO_VALUE : Math.min(LAST_CODE, codes[i] * factor + 0.5);
+  }
+  return { rows, cols, levels, maximum };
+}
+
+/** The mean over several heads; the head itself where there is one. */
+export function meanHeat(layer: Layer, row: number, heads: readonly number[]): Heat {
+  if (heads.length === 1) return headHeat(layer, row, heads[0]);
+  const values = valuesOf(layer, row, heads);
+  let maximum = 0;
+  for (const value of values) if (value > maximum) maximum = value;
+  return heatOf(values, layer.rows, layer.cols, maximum);
+}
+
+function heatOf(values: Float32Array, rows: number, cols: number, maximum: number): Heat {
+  const levels = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (Number.isNaN(value)) levels[i] = NO_VALUE;
+    else if (maximum > 0)
+      levels[i] = Math.min(LAST_CODE, Math.sqrt(value / maximum) * LAST_CODE + 0.5);
+  }
+  return { rows, cols, levels, maximum };
+}
+
+/** Values of all cells, averaged over heads. */
+export function valuesOf(layer: Layer, row: number, heads: readonly number[]): Float32Array {
+  const { cells } = layer;
+  const values = new Float32Array(cells.length);
+  for (const head of heads) {
+    const map = mapIndex(layer, row, head);
+    for (let i = 0; i < values.length; i++) values[i] += cells.value(map, i);
+  }
+  if (heads.length > 1) for (let i = 0; i < values.length; i++) values[i] /= heads.length;
+  return values;
+}

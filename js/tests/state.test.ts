@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import {
+  headGridDefaults,
+  inspectorDefaults,
+  layerSliderDefaults,
+  patchOverlayDefaults,
+} from "../src/lib/state";
+import traits from "./fixtures/traits.json";
+
+// traits.json is written by Python from its classes: a trait added, renamed or of another type on
+// one side only fails here.
+test.each([
+  ["LayerSlider", layerSliderDefaults],
+  ["HeadGrid", headGridDefaults],
+  ["PatchOverlay", patchOverlayDefaults],
+  ["InspectorPage", inspectorDefaults],
+] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
+  expect(defaults).toEqual(traits[name]);
+});

@@ -1,0 +1,298 @@
+"""The Inspector without a browser: selections become requests, results become traits."""
+
+import threading
+
+import numpy as np
+import pytest
+import timm
+import torch
+import traitlets
+from torch import nn
+
+import vit_widgets as vw
+from vit_widgets.inspector import inspector as module_under_test
+from vit_widgets.inspector.captures import Captures, captures
+from vit_widgets.widgets.wire import nbytes, unpack
+
+PICTURES = [np.random.default_rng(i).integers(0, 255, (200, 260, 3), np.uint8) for i in range(3)]
+
+
+class Counted(nn.Module):
+    """A model that counts its forwards and can be made to fail or to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = timm.create_model("test_vit", pretrained=False)
+        self.pretrained_cfg = self.inner.pretrained_cfg
+        self.forwards = 0
+        self.error: Exception | None = None
+
+    def forward(self, x):
+        """Count, and fail if told so."""
+        self.forwards += 1
+        if self.error is not None:
+            raise self.error
+        return self.inner(x)
+
+
+@pytest.fixture
+def net() -> Counted:
+    """A small model."""
+    return Counted().eval()
+
+
+@pytest.fixture
+def view(net):
+    """An Inspector that has all it asked for."""
+    inspector = vw.inspect(net, PICTURES)
+    assert inspector.wait(60)
+    yield inspector
+    inspector.close()
+
+
+def test_the_first_picture_is_there_when_the_cell_ends(net):
+    """Breaks when a notebook would be saved with an empty output."""
+    inspector = vw.inspect(net, PICTURES[0])
+    assert inspector.maps["layers"]
+    assert inspector.picture() is not None
+    assert inspector.wait(60)
+    assert inspector.layer_labels == [record.name for record in inspector.cache.attention]
+    assert "10 × 10 patches · class token · fused attention, exact" in inspector.subtitle
+    inspector.close()
+
+
+def test_layer_head_and_query_run_no_forward_and_an_image_runs_one(view, net):
+    """Counts; breaks when anything that the page asks for would run the model again."""
+    before = net.forwards
+    for trait, value in (
+        ("layer", 1), ("head", 1), ("query", 17), ("direction", "attended by"), ("pins", [3, 4]),
+    ):  # fmt: skip
+        setattr(view, trait, value)
+        assert view.wait(60)
+    assert net.forwards == before
+    view.image_index = 1
+    assert view.wait(60)
+    assert net.forwards == before + 1
+    view.image_index = 0
+    assert view.wait(60)
+    assert net.forwards == before + 1  # it was captured before
+
+
+def test_rows_are_the_records_rows(view):
+    """Breaks when the page would draw another query, image, direction or layer than it says."""
+    view.image_index, view.query, view.pins = 2, 30, [5]
+    assert view.wait(60)
+    assert view.maps["image_index"] == 2
+    assert view.maps["queries"] == [30, 5]
+    for layer, record in zip(view.maps["layers"], view.cache.attention, strict=True):
+        for at, query in enumerate((30, 5)):
+            row = record.weights(query=query)
+            assert np.abs(unpack(layer["cells"])[at] - row[:, 1:]).max() < 0.005 * row.max()
+            assert np.array_equal(unpack(layer["prefix_values"])[at], row[:, :1])
+    view.direction = "attended by"
+    assert view.wait(60)
+    exact = view.exact["layers"][view.layer]
+    column = view.cache.attention[view.layer].weights(key=30)
+    assert np.array_equal(unpack(exact["cells"])[0], column[:, 1:])
+    assert view.exact["direction"] == "attended by"
+
+
+def test_a_view_update_is_small(view):
+    """Bytes; breaks when whole matrices would be sent for one query."""
+    records = view.cache.attention
+    maps = sum(record.heads * record.keys for record in records)
+    statistics = sum(record.heads * 4 * 4 for record in records)
+    assert nbytes(view.maps) <= maps + statistics
+
+
+def test_predictions_and_picture_are_the_models(view, net):
+    """Breaks when another image's classes or pixels would be shown."""
+    view.image_index = 1
+    assert view.wait(60)
+    expected = view.model.predict(PICTURES[1])[0]
+    assert view.predictions[0]["probability"] == pytest.approx(expected.max(), rel=1e-5)
+    seen = view.model.picture(view.model.transform(PICTURES[1]))
+    assert np.array_equal(unpack(view.image), seen)
+
+
+@pytest.mark.parametrize(
+    ("trait", "bad", "says"),
+    [("layer", 6, "0 to 5"), ("head", 2, "0 to 1"), ("query", 101, "0 to 100"),
+     ("image_index", 3, "0 to 2"), ("pins", [101], "0 to 100")],
+)  # fmt: skip
+def test_python_is_told_the_valid_range(view, trait, bad, says):
+    """Breaks when an index out of range is taken or clamped silently."""
+    view_sizes = {"layer": 6, "head": 2}
+    if trait in view_sizes:
+        bad = view.size_of(trait)
+        says = f"0 to {bad - 1}"
+    with pytest.raises(traitlets.TraitError, match=says):
+        setattr(view, trait, bad)
+
+
+def test_an_error_in_the_forward_is_shown_in_the_widget_and_loses_nothing(view, net):
+    """Breaks when a failing image empties the view, or its error lands in a lost log."""
+    shown = view.maps
+    net.error = ArithmeticError("this picture is too strange")
+    view.image_index = 1
+    assert view.wait(60)
+    assert view.status["state"] == "error"
+    assert "this picture is too strange" in view.status["text"]
+    assert "ArithmeticError" in view.status["detail"]
+    assert view.maps == shown
+    net.error = None
+    view.image_index = 2
+    assert view.wait(60)
+    assert view.status["state"] == "ready"
+
+
+def test_an_error_in_the_first_forward_is_raised_in_the_cell(net):
+    """Breaks when a model that cannot run would leave an empty widget."""
+    net.error = ArithmeticError("broken from the start")
+    with pytest.raises(ArithmeticError, match="broken from the start"):
+        vw.inspect(net, PICTURES[0])
+
+
+def test_scrubbing_ends_on_the_last_value(view):
+    """Breaks when an overtaken answer would be the last one to arrive."""
+    for query in list(range(1, 100)) * 3:
+        view.query = query
+    assert view.wait(60)
+    assert view.maps["queries"] == [99]
+    assert view.exact["queries"] == [99]
+
+
+def test_messages_of_the_page_may_come_on_any_thread(view):
+    """Breaks when state set from two threads at once is lost or raises."""
+    errors = []
+
+    def page(start: int) -> None:
+        try:
+            for query in range(start, 100, 2):
+                view.set_state({"query": query, "head": query % 2})
+        except Exception as error:  # noqa: BLE001 - any of them fails the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=page, args=(start,)) for start in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert view.wait(60)
+    assert errors == []
+    assert view.maps["queries"] == [view.query]
+
+
+def test_two_views_of_one_model_do_not_disturb_each_other(view, net):
+    """Breaks when views share a selection, or closing one empties the other."""
+    other = vw.inspect(net, PICTURES)
+    other.layer = 0
+    other.query = 50
+    assert other.wait(60)
+    assert view.maps["queries"] != [50]
+    other.close()
+    view.query = 20
+    assert view.wait(60)
+    assert view.maps["queries"] == [20]
+
+
+def test_close_forgets_captures_and_leaves_no_thread(net):
+    """Breaks when a closed view keeps activations or a thread alive."""
+    before = threading.active_count()
+    inspector = vw.inspect(net, PICTURES)
+    owner = inspector._owner
+    assert inspector.wait(60)
+    inspector.close()
+    assert not any(key[0] is owner for key in captures._held)
+    assert threading.active_count() <= before + 1  # a worker may be on its way out
+    assert not any(part._forward_hooks for part in net.modules())
+
+
+def test_captures_are_bounded_in_bytes(net):
+    """Breaks when views of forgotten cells would fill the memory."""
+    held = Captures(most_bytes=1)
+    first = held.get(("a", 0), lambda: vw.capture(net, PICTURES[0], keep=("attention",)))
+    held.get(("a", 1), lambda: vw.capture(net, PICTURES[1], keep=("attention",)))
+    again = held.get(("a", 0), lambda: vw.capture(net, PICTURES[0], keep=("attention",)))
+    assert first is not again
+    assert len(held._held) == 1
+
+
+def test_a_model_opened_by_name_is_opened_once(monkeypatch):
+    """Breaks when re-running a cell would load the model again."""
+    opened = []
+
+    def load(name, **_):
+        opened.append(name)
+        return vw.load(timm.create_model("test_vit", pretrained=False))
+
+    monkeypatch.setattr(module_under_test, "load", load)
+    first = vw.inspect("some_name", PICTURES[0])
+    second = vw.inspect("some_name", PICTURES[0])
+    assert opened == ["some_name"]
+    assert first.model is second.model
+    for inspector in (first, second):
+        assert inspector.wait(60)
+        inspector.close()
+
+
+def test_the_copied_lines_make_the_view_again(net):
+    """Breaks when the code that the page copies is not the call that made the view."""
+    namespace = {"model": net, "images": PICTURES, "vw": vw}
+    first = vw.inspect(net, PICTURES, layer=1, query=30, image_index=2, direction="attended by")
+    lines = first.code
+    for name in ("layer", "head", "query", "image_index", "direction"):
+        lines = lines.replace("{" + name + "}", str(getattr(first, name)))
+    again = eval(lines.splitlines()[-1], namespace)
+    assert (again.layer, again.query, again.image_index) == (1, 30, 2)
+    assert again.direction == "attended by"
+    assert np.array_equal(again.shown_maps(), first.shown_maps())
+    for inspector in (first, again):
+        assert inspector.wait(60)
+        inspector.close()
+
+
+def test_a_model_without_attention_says_so_and_still_predicts():
+    """Breaks when a convolutional network shows an empty grid without a word."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    inspector = vw.inspect(net, PICTURES[0])
+    assert inspector.wait(60)
+    assert inspector.status["state"] == "cannot"
+    assert "no attention" in inspector.status["text"]
+    assert len(inspector.predictions) == 4
+    inspector.close()
+
+
+def test_a_layer_without_a_known_place_is_a_matrix_with_the_reason():
+    """Breaks when windows are drawn on the image as if they were patches."""
+    net = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False).eval()
+    inspector = vw.inspect(net, PICTURES[0])
+    assert inspector.wait(60)
+    layer = inspector.maps["layers"][0]
+    assert layer["kind"] == "matrix"
+    assert "64 groups" in layer["reason"]
+    assert "places on the image known for 0 of 12 layers" in inspector.subtitle
+    inspector.close()
+
+
+def test_non_square_images_keep_their_patches_to_the_pixel():
+    """Breaks when the shown picture is larger than what the patches cover, or is squared."""
+
+    class Ragged(nn.Module):
+        """Patches of 16 on an image of 100 x 230: the last pixels are not seen."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = nn.Conv2d(3, 8, 16, 16)
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x):
+            tokens = self.patches(x).flatten(2).mT
+            return self.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1)
+
+    inspector = vw.inspect(Ragged().eval(), torch.rand(1, 3, 100, 230))
+    assert inspector.wait(60)
+    assert inspector.maps["layers"][0]["grid"] == [6, 14]
+    assert inspector.image["shape"] == [96, 224, 3]
+    inspector.close()

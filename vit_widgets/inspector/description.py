@@ -1,0 +1,73 @@
+"""What a model is, in one line, and what it predicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from vit_widgets.activations import ActivationCache
+from vit_widgets.models import VisionModel
+
+NO_ATTENTION = (
+    "This model shows no attention: no fused attention, no nn.MultiheadAttention and no softmax "
+    "that meets a value product ran in its forward. Its predictions are shown."
+)
+
+
+def subtitle(cache: ActivationCache) -> str:
+    """Say what was captured, and how exact the view is.
+
+    Examples
+    --------
+    >>> subtitle(cache)                                                # doctest: +SKIP
+    '6 layers · 6 heads · 12 × 12 patches · class token · fused attention, exact'
+    """
+    records = cache.attention
+    if not records:
+        return " · ".join(("no attention", *cache.model.notes))
+    heads = sorted({record.heads for record in records})
+    parts = [
+        _count(len(records), "layer"),
+        _count(heads[0], "head") if len(heads) == 1 else f"{heads[0]} to {heads[-1]} heads",
+    ]
+    axis = cache.placement.axis
+    placed = sum(record.geometry != "unknown" for record in records)
+    if placed and axis is not None and axis.grid is not None:
+        parts.append(f"{axis.grid.rows} × {axis.grid.cols} patches")
+        parts.append(_prefix(axis.prefix))
+    fused = all(record.source != "softmax" for record in records)
+    parts.append("fused attention, exact" if fused else "attention, exact")
+    if placed < len(records):
+        parts.append(f"places on the image known for {placed} of {len(records)} layers")
+    return " · ".join(part for part in (*parts, *cache.model.notes) if part)
+
+
+def _prefix(names: tuple[str, ...]) -> str:
+    counts = Counter(name.split(" ")[0] for name in names)
+    kinds = [kind if count == 1 else f"{count} {kind}" for kind, count in counts.items()]
+    if not kinds:
+        return "no class token"
+    return " and ".join(kinds) + (" token" if len(names) == 1 else " tokens")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def predictions(cache: ActivationCache, most: int = 5) -> list[dict[str, Any]]:
+    """List the likeliest classes of the first image: ``{label, probability}``; may be empty."""
+    if cache.logits is None:
+        return []
+    shares = cache.logits[0].softmax(dim=-1)
+    best = shares.topk(min(most, len(shares)))
+    return [
+        {"label": label(cache.model, int(index)), "probability": float(share)}
+        for share, index in zip(best.values, best.indices, strict=True)
+    ]
+
+
+def label(model: VisionModel, index: int) -> str:
+    """Name a class; by its number where the model has no names."""
+    if model.labels is not None and index < len(model.labels):
+        return model.labels[index]
+    return f"class {index}"

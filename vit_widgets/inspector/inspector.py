@@ -1,0 +1,358 @@
+"""The Inspector: a selection becomes a probe call on a worker, and the result becomes traits."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import traitlets
+from PIL import Image
+from torch import nn
+
+from vit_widgets.activations import ActivationCache, capture
+from vit_widgets.activations.cache import Part
+from vit_widgets.inspector import description
+from vit_widgets.inspector.attention import all_layers, layer_maps
+from vit_widgets.inspector.captures import captures
+from vit_widgets.jobs import Worker
+from vit_widgets.models import VisionModel, load, read_images
+from vit_widgets.models.images import Picture
+from vit_widgets.models.preprocessing import Transform
+from vit_widgets.probes import head_statistics
+from vit_widgets.widgets import InspectorPage
+from vit_widgets.widgets.base import READY
+from vit_widgets.widgets.maps import Layer, packet
+
+THUMBNAIL = 72
+"""Side of a picture in the image strip, in pixels."""
+
+# Layers are shown as they come when all of them take longer than this to pack, in seconds.
+_PATIENCE = 0.15
+
+_KEPT: tuple[Part, ...] = ("attention",)
+
+# Models opened by name are shared while any view holds them: re-running a cell loads nothing.
+_opened: weakref.WeakValueDictionary[str, VisionModel] = weakref.WeakValueDictionary()
+
+
+class _Superseded(Exception):  # noqa: N818 - a signal, not an error
+    """The selection moved on while its answer was being made."""
+
+
+@dataclass(frozen=True)
+class _Anatomy:
+    """Sizes of what can be selected in the image in view."""
+
+    heads: tuple[int, ...]
+    tokens: int | None
+
+    @classmethod
+    def of(cls, cache: ActivationCache) -> _Anatomy:
+        axis = cache.placement.axis
+        heads = tuple(record.heads for record in cache.attention)
+        return cls(heads, None if axis is None else axis.size)
+
+
+class Inspector(InspectorPage):
+    """Everything about one model and some images, linked. Made by :func:`inspect`.
+
+    Setting a selection trait moves the page, and the page moves the trait. Layer and head changes
+    are drawn from what the page holds; a query asks for one row of every layer; an image costs one
+    forward.
+
+    Attributes
+    ----------
+    model
+        The model that is looked into.
+    cache
+        What the forward of the image in view left.
+
+    Examples
+    --------
+    >>> inspector = inspect("demo")                                    # doctest: +SKIP
+    >>> inspector.layer = 3                                            # doctest: +SKIP
+    >>> inspector.cache.attention[3].weights(head=inspector.head).shape  # doctest: +SKIP
+    (145, 145)
+    """
+
+    def __init__(
+        self,
+        model: VisionModel,
+        pictures: Sequence[Picture],
+        names: Sequence[str],
+        **view: Any,
+    ) -> None:
+        self.model = model
+        self._pictures = list(pictures)
+        self._matrices: dict[int, dict[int, Layer]] = {}
+        self._worker: Worker | None = None
+        self._owner = object()
+        index = view.get("image_index", 0)
+        if not 0 <= index < len(self._pictures):
+            msg = f"image_index {index} is out of range: valid are 0 to {len(self._pictures) - 1}"
+            raise IndexError(msg)
+        cache = self._captured(index)  # the first picture is there when the cell ends
+        self._anatomy = _Anatomy.of(cache)
+        super().__init__(
+            image_names=list(names),
+            thumbnails=_strip(model, self._pictures),
+            title=model.name,
+            **{**_opening(cache), **view, **self._about(cache)},
+        )
+        self._publish_rows()
+        self._worker = Worker(self._failed)
+        self._worker.submit("statistics", self._publish_statistics)
+        self._worker.submit("exact", self._publish_exact)
+
+    @property
+    def cache(self) -> ActivationCache:
+        """What the forward of the image in view left (attention only)."""
+        return self._captured(self.image_index)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the page has all that it asked for; ``False`` if `timeout` seconds went by."""
+        return self._worker is None or self._worker.wait(timeout)
+
+    def close(self) -> None:
+        """Stop working, forget what was captured, and close the page."""
+        if self._worker is not None:
+            self._worker.cancel()
+        captures.drop(self._owner)
+        super().close()
+
+    def size_of(self, name: str) -> int | None:
+        """Count heads and tokens by what the model has, whether or not the page has it yet."""
+        if name == "head" and self.layer < len(self._anatomy.heads):
+            return self._anatomy.heads[self.layer]
+        if name == "query":
+            return self._anatomy.tokens
+        return super().size_of(name)
+
+    # --- a selection becomes a request ----------------------------------------------------------
+
+    @traitlets.observe("image_index")
+    def _image_changed(self, _change: object) -> None:
+        self._request("image", self._publish_image)
+
+    @traitlets.observe("query", "direction", "pins")
+    def _query_changed(self, _change: object) -> None:
+        self._request("rows", self._publish_rows)
+
+    @traitlets.observe("layer")
+    def _layer_changed(self, _change: object) -> None:
+        self._request("exact", self._publish_exact)
+
+    def _request(self, kind: str, job: Any) -> None:
+        if getattr(self, "_worker", None) is not None:
+            self._worker.submit(kind, job)  # type: ignore[union-attr]
+
+    # --- and a result becomes traits ------------------------------------------------------------
+
+    def _publish_image(self) -> None:
+        index = self.image_index
+        name = self.image_names[index]
+        self.publish(status={**READY, "state": "working", "text": f"running {name}"})
+        cache = self._captured(index)
+        if self.image_index != index:
+            return  # the request for the next image is waiting already
+        self._anatomy = _Anatomy.of(cache)
+        with self.hold_sync():  # picture, classes and maps reach the page as one
+            self.publish(**{"status": dict(READY), **self._about(cache)})
+            self.bring_into_range()
+            self._publish_rows()
+        self._publish_statistics()
+
+    def _publish_rows(self) -> None:
+        asked = self._selection()
+        index, query, direction, pins = asked
+        cache = self._captured(index)
+        queries = list(dict.fromkeys((query, *pins)))
+        started = time.monotonic()
+        held = self._matrices.setdefault(index, {})
+
+        def show(layers: list[Layer | None]) -> None:
+            nonlocal started
+            if self._worker is not None and self._selection() != asked:
+                raise _Superseded  # the request for the new selection is waiting already
+            last = None not in layers
+            if last or time.monotonic() - started > _PATIENCE:
+                started = time.monotonic()
+                maps = packet(layers, queries=queries, image_index=index, direction=direction)
+                self.publish(maps=maps, **({"status": dict(READY)} if last else {}))
+
+        try:
+            all_layers(cache, queries, direction, first=self.layer, held=held, on_layer=show)
+        except _Superseded:
+            return
+        if self._worker is not None:
+            self._publish_exact()
+
+    def _publish_exact(self) -> None:
+        """Send the layer in view in float32, for reading numbers off."""
+        index, query, direction, pins = self._selection()
+        cache = self._captured(index)
+        layers: list[Layer | None] = [None] * len(cache.attention)
+        if not layers:
+            return
+        at = min(self.layer, len(layers) - 1)
+        queries = list(dict.fromkeys((query, *pins)))
+        layers[at] = layer_maps(cache.attention[at], queries, direction, exact=True)
+        self.publish(exact=packet(layers, queries=queries, image_index=index, direction=direction))
+
+    def _publish_statistics(self) -> None:
+        cache = self.cache
+        if cache.attention:
+            entropy = np.nanmean(head_statistics(cache).entropy, axis=1)
+            self.publish(layer_values=entropy, layer_caption="mean entropy, nats")
+
+    def _failed(self, error: BaseException) -> None:
+        text = f"{type(error).__name__}: {error}"
+        self.show_error(text, "".join(traceback.format_exception(error)))
+
+    def _selection(self) -> tuple[int, int, Any, tuple[int, ...]]:
+        return (self.image_index, self.query, self.direction, tuple(self.pins))
+
+    def _captured(self, index: int) -> ActivationCache:
+        def run() -> ActivationCache:
+            pixels = self.model.transform(self._pictures[index])[None]
+            return capture(self.model, pixels, keep=_KEPT)
+
+        return captures.get((self._owner, index), run)
+
+    def _about(self, cache: ActivationCache) -> dict[str, Any]:
+        """Collect the traits that say what the image in view is."""
+        classes = description.predictions(cache)
+        about: dict[str, Any] = {
+            "image": _seen(cache),
+            "subtitle": description.subtitle(cache),
+            "layer_labels": [record.name for record in cache.attention],
+            "predictions": classes,
+            "predictions_note": "" if classes else "this model returns no class scores",
+        }
+        if not cache.attention:
+            about["status"] = {**READY, "state": "cannot", "text": description.NO_ATTENTION}
+        return about
+
+
+def inspect(
+    model: str | nn.Module | VisionModel = "demo",
+    images: object = None,
+    *,
+    transform: Transform | None = None,
+    labels: Sequence[str] | None = None,
+    **view: Any,
+) -> Inspector:
+    """Look inside a vision transformer: attention of every layer and head, live on the image.
+
+    Parameters
+    ----------
+    model
+        ``"demo"``, a timm name, any ``nn.Module``, or a :class:`VisionModel`.
+    images
+        One image or a list: paths, PIL images, arrays (see :func:`capture`). Default: a dozen of
+        the demo's scenes.
+    transform
+        The model's own preprocessing, if it cannot be found from the model.
+    labels
+        Class names, if they cannot be found from the model.
+    **view
+        Where to begin: ``layer``, ``head``, ``query``, ``image_index``, ``direction``,
+        ``opacity``, and every other trait of :class:`Inspector`.
+
+    Returns
+    -------
+    Inspector
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError, ConnectionError
+        For a model or an image that cannot be opened, in a sentence.
+
+    Examples
+    --------
+    >>> inspect()                                                      # doctest: +SKIP
+    >>> inspect(net, "leaf.jpg", transform=tf, labels=names)           # doctest: +SKIP
+    """
+    opened = _open(model, transform, labels)
+    code = _code(model, images is None)
+    if images is None:
+        from vit_widgets import demo
+
+        images = demo.images()
+    pictures = read_images(images)
+    names = _names(images, len(pictures))
+    return Inspector(opened, pictures, names, **{"code": code, **view})
+
+
+def _open(
+    model: str | nn.Module | VisionModel,
+    transform: Transform | None,
+    labels: Sequence[str] | None,
+) -> VisionModel:
+    if not isinstance(model, str):
+        return load(model, transform=transform, labels=labels)
+    if transform is not None or labels is not None:
+        return load(model, transform=transform, labels=labels)
+    if model not in _opened:
+        held = load(model)
+        _opened[model] = held
+        return held
+    return _opened[model]
+
+
+def _code(model: object, demo_images: bool) -> str:
+    """Write the lines that make a view again; the page fills the selection in."""
+    arguments = [
+        repr(model) if isinstance(model, str) else "model",
+        *([] if demo_images else ["images"]),
+        "layer={layer}, head={head}, query={query}, image_index={image_index}",
+        'direction="{direction}"',
+    ]
+    return f"import vit_widgets as vw\n\nvw.inspect({', '.join(arguments)})"
+
+
+def _names(images: object, count: int) -> list[str]:
+    several = images if isinstance(images, (list, tuple)) and len(images) == count else [images]
+    named = [
+        Path(one).name if isinstance(one, (str, os.PathLike)) else f"image {at}"
+        for at, one in enumerate(several)
+    ]
+    return named if len(named) == count else [f"image {index}" for index in range(count)]
+
+
+def _opening(cache: ActivationCache) -> dict[str, Any]:
+    """Choose where to begin: the middle layer, and the class token or the middle patch."""
+    axis = cache.placement.axis
+    query = 0
+    if axis is not None and axis.grid is not None and not axis.prefix:
+        query = axis.token(axis.grid.rows // 2, axis.grid.cols // 2)
+    return {"layer": len(cache.attention) // 2, "query": query}
+
+
+def _seen(cache: ActivationCache) -> np.ndarray:
+    """Give the picture that the model saw, cut to the patches, so that they align to the pixel."""
+    picture = cache.model.picture(cache.images[0])
+    axis = cache.placement.axis
+    if axis is None or axis.grid is None:
+        return picture
+    _, _, right, bottom = axis.grid.box(axis.grid.rows - 1, axis.grid.cols - 1)
+    return picture[:bottom, :right]
+
+
+def _strip(model: VisionModel, pictures: Sequence[Picture]) -> np.ndarray:
+    """Draw the image strip, uint8 (image, side, side, 3): what the model sees, cut to a square."""
+    small = []
+    for picture in pictures:
+        seen = Image.fromarray(model.picture(model.transform(picture)))
+        side = min(seen.size)
+        left, top = (seen.width - side) // 2, (seen.height - side) // 2
+        square = seen.crop((left, top, left + side, top + side))
+        small.append(np.asarray(square.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)))
+    return np.stack(small)

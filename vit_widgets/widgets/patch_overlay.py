@@ -1,0 +1,77 @@
+"""An image with the chosen map over it."""
+
+from __future__ import annotations
+
+import numpy as np
+import traitlets
+from PIL import Image
+
+from vit_widgets import export
+from vit_widgets.widgets.base import STATIC, Indices
+from vit_widgets.widgets.head_grid import MapsWidget
+from vit_widgets.widgets.traits import Maps, Pixels
+from vit_widgets.widgets.wire import unpack
+
+
+class PatchOverlay(MapsWidget):
+    """The image, the chosen map over it, and a patch to ask about.
+
+    Attributes
+    ----------
+    image : array
+        uint8 pixels (height, width, 3), floats in [0, 1] or a PIL image, as the model sees it.
+    image_name : str
+        For the reader.
+    query : int
+        Token that is asked about, prefix tokens first.
+    pins : list of int
+        Queries held for comparison, at most 8.
+    opacity : float
+        Of the highest value, 0 to 1.
+    drawing : str
+        ``"smooth"`` or ``"patches"``.
+    contour : float
+        Outlines the smallest set of patches that holds this share of the weight; 0 for none.
+    exact : dict
+        float32 values of the layer in view, for reading numbers off.
+
+    Notes
+    -----
+    Other attributes and parameters are those of ``MapsWidget``: `maps`, `attention`, `grid`,
+    `prefix`, `heads`, `direction`, `colormap`.
+
+    Examples
+    --------
+    >>> image = np.zeros((144, 144, 3), np.uint8)
+    >>> overlay = PatchOverlay(image=image, maps=np.random.default_rng(0).random((12, 12)))
+    """
+
+    _esm = STATIC / "patch_overlay.js"
+
+    image = Pixels().tag(sync=True)
+    image_name = traitlets.Unicode("").tag(sync=True)
+    exact = Maps().tag(sync=True)
+    pins = Indices("query", most=8, doc="Queries held for comparison.")
+    opacity = traitlets.Float(0.75, min=0, max=1).tag(sync=True)
+    drawing = traitlets.Enum(("smooth", "patches"), "smooth").tag(sync=True)
+    contour = traitlets.Float(0.0, min=0, max=1).tag(sync=True)
+
+    def picture(self) -> Image.Image | None:
+        """Draw the image with the map of the chosen head over it."""
+        layer, maps = self.shown_layer(), self.shown_maps()
+        if not self.image or layer is None or maps is None or layer["kind"] != "image":
+            return None
+        pixels = unpack(self.image)
+        chosen = np.mean([maps[head] for head in (self.heads or [self.head])], axis=0)
+        patch = self.query - len(layer["prefix"])
+        query = divmod(patch, layer["grid"][1]) if patch >= 0 and self.maps["queries"] else None
+        factor = max(1, round(384 / pixels.shape[0]))
+        large = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+        return export.overlay(
+            large,
+            chosen,
+            colors=self.colormap,
+            opacity=self.opacity,
+            query=query,
+            smooth=self.drawing == "smooth",
+        )

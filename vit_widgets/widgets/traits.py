@@ -1,0 +1,80 @@
+"""Traits that take numpy arrays and hold what travels to the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from vit_widgets.widgets.maps import packet_of_maps
+from vit_widgets.widgets.wire import pack
+
+
+class _Record(traitlets.Dict):
+    """A dict that travels; `coerce` turns arrays into it, everything else is refused."""
+
+    expects = "an array"
+
+    def coerce(self, value: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def validate(self, obj: traitlets.HasTraits, value: Any) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        if value is None:
+            return {}
+        try:
+            return self.coerce(value)
+        except (TypeError, ValueError) as error:
+            msg = f"{self.name} of {type(obj).__name__} takes {self.expects}: {error}"
+            raise traitlets.TraitError(msg) from error
+
+
+class Values(_Record):
+    """Numbers along one axis, e.g. one for each layer."""
+
+    expects = "one number for each layer"
+
+    def coerce(self, value: Any) -> dict[str, Any]:  # noqa: D102
+        array = np.asarray(value, dtype=np.float32)
+        if array.ndim != 1:
+            msg = f"an array of shape {array.shape} was given"
+            raise ValueError(msg)
+        return pack(array)
+
+
+class Pixels(_Record):
+    """A picture, (height, width, 3), or several, (image, height, width, 3)."""
+
+    expects = "uint8 pixels (height, width, 3), or floats in [0, 1]"
+
+    def coerce(self, value: Any) -> dict[str, Any]:  # noqa: D102
+        array = np.asarray(value)  # PIL images as well
+        if array.dtype.kind == "f":
+            if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+                msg = "float pixels must lie in [0, 1]"
+                raise ValueError(msg)
+            array = np.round(array * 255).astype(np.uint8)
+        if array.ndim == 2:
+            array = np.repeat(array[..., None], 3, axis=-1)
+        if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3:
+            msg = f"an array of shape {array.shape} and type {array.dtype} was given"
+            raise ValueError(msg)
+        if array.size == 0:
+            msg = "the image is empty"
+            raise ValueError(msg)
+        return pack(array, curve="raw")
+
+
+class Maps(_Record):
+    """Maps of heads: see :mod:`vit_widgets.widgets.maps`."""
+
+    expects = "maps (row, col), (head, row, col) or (layer, head, row, col), not negative"
+
+    def coerce(self, value: Any) -> dict[str, Any]:  # noqa: D102
+        if isinstance(value, (list, tuple)):
+            layers = [np.asarray(one) for one in value]
+            if all(layer.ndim == 3 for layer in layers):  # they may differ in heads and grid
+                return packet_of_maps(layers)
+        return packet_of_maps(np.asarray(value))
