@@ -1,6 +1,7 @@
 # make lab    opens the quickstart in JupyterLab        make test   everything that CI checks
 # make demo   runs the quickstart without a browser     make bench  the measurements in tests/benchmarks
 # make build  bundles js/ into vit_widgets/static       make lint   style and types only
+# make floors runs the widget tests on the versions that Google Colab has
 #
 # VENV=path   the environment (several clones may share one)     PYTHON=python3.12   the interpreter
 
@@ -17,7 +18,7 @@ export PYTHONPATH := $(CURDIR)
 KEY := $(firstword $(shell cksum pyproject.toml))
 installed = $(VENV)/.vit_widgets-$(1)-$(KEY)
 
-.PHONY: lab test demo bench build lint clean browser
+.PHONY: lab test floors demo bench build lint clean browser
 .DELETE_ON_ERROR:
 
 lab: $(call installed,lab)
@@ -27,6 +28,15 @@ lab: $(call installed,lab)
 test: lint browser
 	npm test
 	$(BIN)/python -m pytest --color=no
+
+# The widgets alone, on the oldest versions that they promise (those of Google Colab).
+floors: $(VENV)-floors/bin/python
+	$(VENV)-floors/bin/python -m pytest --color=no -p no:cacheprovider tests/widgets tests/test_jobs.py
+
+$(VENV)-floors/bin/python:
+	$(PYTHON) -m venv $(VENV)-floors
+	$@ -m pip install --quiet "anywidget==0.9.21" "ipywidgets==7.7.1" "traitlets==5.7.1" \
+		"ipykernel==6.17.1" "numpy==2.1.3" pillow pytest hypothesis
 
 lint: $(call installed,test) node_modules/.package-lock.json
 	npm run check

@@ -10,9 +10,8 @@ attention) is why there is no second mechanism.
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
@@ -23,6 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from vit_widgets.activations import multi_head
 from vit_widgets.activations.key_axis import (
     HEAD_MIXING,
     contracted,
@@ -198,25 +198,15 @@ class Interception(TorchFunctionMode):
         that path rounds differently. We are inside its ``forward`` here, so the module is asked
         once more without the mode, and its own answer is handed back.
         """
-        call = inspect.signature(func).bind(*args, **kwargs)
-        call.apply_defaults()
-        given = call.arguments
-        queries, keys = _project(given)
-        heads = given["num_heads"]
-        features = queries.shape[-1] // heads
-        # (token, image, head * feature) -> (image, head, token, feature)
-        split = [
-            tensor.reshape(len(tensor), -1, heads, features).permute(1, 2, 0, 3)
-            for tensor in (queries, keys)
-        ]
+        queries, keys, mask = multi_head.project(func, args, kwargs)
         self.attention.append(
             AttentionEvent(
                 module=self._running(),
                 source="mha",
-                queries=_copy(split[0]),
-                keys=_copy(split[1]),
-                scale=features**-0.5,
-                mask=_mha_mask(given, len(split[0]), heads),
+                queries=_copy(queries),
+                keys=_copy(keys),
+                scale=queries.shape[-1] ** -0.5,
+                mask=mask,
             )
         )
         frame = _module_frame()
@@ -333,46 +323,6 @@ def _name(func: Callable[..., Any]) -> str:
     if name == "__get__":
         return str(getattr(getattr(func, "__self__", None), "__name__", ""))
     return str(name)
-
-
-def _project(given: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute q and k of a multi-head attention call: (token, image, head * feature)."""
-    query, key, bias = given["query"], given["key"], given["in_proj_bias"]
-    width = given["embed_dim_to_check"]
-    if given["use_separate_proj_weight"]:
-        weights = (given["q_proj_weight"], given["k_proj_weight"])
-    else:
-        weights = given["in_proj_weight"].split(width)[:2]
-    biases = (None, None) if bias is None else bias.split(width)[:2]
-    if query.dim() == 2:
-        query, key = query[:, None], key[:, None]
-    queries = functional.linear(query, weights[0], biases[0])
-    keys = functional.linear(key, weights[1], biases[1])
-    if given["bias_k"] is not None:
-        keys = torch.cat([keys, given["bias_k"].expand(-1, keys.shape[1], -1)])
-    if given["add_zero_attn"]:
-        keys = torch.cat([keys, keys.new_zeros(1, *keys.shape[1:])])
-    return queries, keys
-
-
-def _mha_mask(given: Mapping[str, Any], images: int, heads: int) -> torch.Tensor | None:
-    """Join the two masks of a multi-head attention call into one that is added."""
-    mask, padding = given["attn_mask"], given["key_padding_mask"]
-    total = None
-    if mask is not None:
-        total = _additive(mask, given["query"].dtype)
-        if total.dim() == 3:
-            total = total.reshape(images, heads, *total.shape[-2:])
-    if padding is not None:
-        hidden = _additive(padding, given["query"].dtype).reshape(images, 1, 1, -1)
-        total = hidden if total is None else total + hidden
-    return total
-
-
-def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    if mask.dtype != torch.bool:
-        return mask.detach()
-    return torch.zeros_like(mask, dtype=dtype).masked_fill(mask, float("-inf"))
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import traceback
@@ -19,7 +20,7 @@ from torch import nn
 from vit_widgets.activations import ActivationCache, capture
 from vit_widgets.activations.cache import Part
 from vit_widgets.inspector import description
-from vit_widgets.inspector.attention import all_layers, layer_maps
+from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours
 from vit_widgets.inspector.captures import captures
 from vit_widgets.jobs import Worker
 from vit_widgets.models import VisionModel, load, read_images
@@ -28,7 +29,7 @@ from vit_widgets.models.preprocessing import Transform
 from vit_widgets.probes import head_statistics
 from vit_widgets.widgets import InspectorPage
 from vit_widgets.widgets.base import READY
-from vit_widgets.widgets.maps import Layer, packet
+from vit_widgets.widgets.maps import Layer, Packet, packet
 
 THUMBNAIL = 72
 """Side of a picture in the image strip, in pixels."""
@@ -109,7 +110,6 @@ class Inspector(InspectorPage):
         self._publish_rows()
         self._worker = Worker(self._failed)
         self._worker.submit("statistics", self._publish_statistics)
-        self._worker.submit("exact", self._publish_exact)
 
     @property
     def cache(self) -> ActivationCache:
@@ -173,7 +173,7 @@ class Inspector(InspectorPage):
         asked = self._selection()
         index, query, direction, pins = asked
         cache = self._captured(index)
-        queries = list(dict.fromkeys((query, *pins)))
+        queries = list(dict.fromkeys((query, *pins, *neighbours(cache, query, len(pins)))))
         started = time.monotonic()
         held = self._matrices.setdefault(index, {})
 
@@ -185,26 +185,25 @@ class Inspector(InspectorPage):
             if last or time.monotonic() - started > _PATIENCE:
                 started = time.monotonic()
                 maps = packet(layers, queries=queries, image_index=index, direction=direction)
-                self.publish(maps=maps, **({"status": dict(READY)} if last else {}))
+                done = {"exact": self._exact(cache), "status": dict(READY)} if last else {}
+                self.publish(maps=maps, **done)
 
-        try:
+        with contextlib.suppress(_Superseded):
             all_layers(cache, queries, direction, first=self.layer, held=held, on_layer=show)
-        except _Superseded:
-            return
-        if self._worker is not None:
-            self._publish_exact()
 
     def _publish_exact(self) -> None:
-        """Send the layer in view in float32, for reading numbers off."""
+        self.publish(exact=self._exact(self.cache))
+
+    def _exact(self, cache: ActivationCache) -> Packet:
+        """Pack the layer in view in float32, for reading numbers off."""
         index, query, direction, pins = self._selection()
-        cache = self._captured(index)
         layers: list[Layer | None] = [None] * len(cache.attention)
         if not layers:
-            return
+            return {}
         at = min(self.layer, len(layers) - 1)
         queries = list(dict.fromkeys((query, *pins)))
         layers[at] = layer_maps(cache.attention[at], queries, direction, exact=True)
-        self.publish(exact=packet(layers, queries=queries, image_index=index, direction=direction))
+        return packet(layers, queries=queries, image_index=index, direction=direction)
 
     def _publish_statistics(self) -> None:
         cache = self.cache

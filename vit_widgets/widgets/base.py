@@ -25,7 +25,7 @@ STATIC = Path(__file__).parents[1] / "static"
 READY: Mapping[str, Any] = {"state": "ready", "text": "", "detail": "", "progress": None}
 
 
-class _Index(traitlets.Int[int, Any]):
+class _Index(traitlets.Int):  # type: ignore[type-arg] # not subscriptable in traitlets 5.7
     """An index counted from 0, whose range the widget knows."""
 
     def __init__(self, doc: str) -> None:
