@@ -51,6 +51,9 @@ class Attention(nn.Module):
         elif self.style == "learned basis":
             weights = (q @ k.mT).softmax(dim=-1)
             out = v + (weights @ self.basis).mean()
+        elif self.style == "learned basis in an einsum":
+            weights = (q @ k.mT).softmax(dim=-1)
+            out = v + torch.einsum("bhij,jd->bhid", weights, self.basis).mean()
         elif self.style == "batch":
             flat = x.mean(dim=1)
             out = v + ((flat @ flat.T).softmax(dim=-1) @ flat).mean()

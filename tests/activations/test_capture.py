@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
 from torch import nn
 
 import vit_widgets as vw
@@ -21,6 +22,8 @@ _spec.loader.exec_module(modules)
 APPLIED = (
     "sdpa", "matmul", "bmm", "einsum", "value first", "softmax elsewhere", "talking heads",
 )  # fmt: skip
+
+NOT_APPLIED = ("ranking only", "learned basis", "learned basis in an einsum", "batch")
 
 
 def tiny(style: str) -> nn.Module:
@@ -47,19 +50,39 @@ def test_weights_times_values_through_the_projection_is_the_blocks_output(style)
     assert record.mixed == (style == "talking heads")
 
 
-@pytest.mark.parametrize("style", ["ranking only", "learned basis", "batch"])
+@pytest.mark.parametrize("style", NOT_APPLIED)
 def test_a_softmax_that_is_no_attention_makes_no_record(style):
     """Breaks when a ranking, a product with a parameter or one across the batch is reported."""
     assert vw.capture(tiny(style), torch.randn(2, 3, 8, 16).double()).attention == ()
 
 
-@pytest.mark.parametrize("style", [*APPLIED, "ranking only", "learned basis", "batch"])
+@pytest.mark.parametrize("style", [*APPLIED, *NOT_APPLIED])
 def test_the_output_does_not_change_by_one_bit(style):
     """Breaks when watching replaces a kernel or reorders a computation."""
     model, x = tiny(style), torch.randn(2, 3, 8, 16).double()
     with torch.no_grad():
         expected = model(x)
     assert torch.equal(vw.capture(model, x).logits, expected.float())
+
+
+def test_the_fused_inference_path_of_torch_keeps_its_rounding():
+    """Breaks when nn.MultiheadAttention takes its slow path, rounding otherwise, while watched."""
+    torch.manual_seed(0)
+    module = torchvision.models.VisionTransformer(
+        image_size=64, patch_size=16, num_layers=4, num_heads=4, hidden_dim=64, mlp_dim=128
+    ).eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape))
+        x = torch.randn(2, 3, 64, 64)
+        fused = module(x)
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            slow = module(x)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(True)
+    assert not torch.equal(fused, slow)  # else this test could not fail
+    assert torch.equal(vw.capture(module, x).logits, fused)
 
 
 def test_any_selection_of_weights_is_a_part_of_the_whole():

@@ -123,7 +123,7 @@ def test_the_page_is_brought_into_range():
 
 
 @pytest.mark.skipif(
-    ipywidgets.version_info[0] < 8, reason="ipywidgets 7 sends nothing without a kernel"
+    ipywidgets.__version__.startswith("7."), reason="ipywidgets 7 sends nothing without a kernel"
 )
 def test_the_page_hears_of_the_value_it_was_brought_to():
     """Breaks when the page would keep showing an index that Python does not have."""
@@ -185,6 +185,23 @@ def test_the_static_overlay_draws_the_map_where_it_is():
     elsewhere = drawn[5 * scale, 5 * scale]
     assert centre[1] > 150  # viridis ends in yellow
     assert (elsewhere == round(90 * 0.8)).all()
+
+
+def test_the_static_overlay_outlines_the_query_patch_and_leaves_its_inside():
+    """Breaks when another patch is outlined, or the outline hides what the patch shows."""
+    image = np.full((40, 80, 3), 90, np.uint8)
+    overlay = vw.PatchOverlay(
+        image=image, attention=np.zeros((1, 1, 9, 9)), grid=(2, 4), prefix=["class"], query=7
+    )
+    drawn = np.asarray(overlay.picture())
+    amber = (drawn == (245, 166, 35)).all(axis=-1)
+    scale = drawn.shape[0] // 40
+    rows, cols = np.nonzero(amber)
+    assert (rows.min() // scale, (rows.max() + 1) // scale) == (20, 40)  # row 1 of 2
+    assert (cols.min() // scale, (cols.max() + 1) // scale) == (40, 60)  # column 2 of 4
+    assert not amber[30 * scale, 50 * scale]
+    overlay.query = 0  # the class token has no place
+    assert not (np.asarray(overlay.picture()) == (245, 166, 35)).all(axis=-1).any()
 
 
 def test_attention_packets_name_what_they_hold():
