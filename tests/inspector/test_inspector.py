@@ -183,6 +183,31 @@ def test_scrubbing_ends_on_the_last_value(view):
     assert view.exact["queries"] == [99]
 
 
+def test_what_is_asked_goes_before_statistics(net, monkeypatch):
+    """Breaks when a query has to wait until every layer of a large model is measured."""
+    measured, started, go = [], threading.Event(), threading.Event()
+    measure = module_under_test.layer_statistics
+
+    def slowly(record, image=0):
+        measured.append(inspector.maps["queries"][0] if len(measured) > 1 else None)
+        if len(measured) == 2:
+            started.set()
+            assert go.wait(60)
+        return measure(record, image)
+
+    monkeypatch.setattr(module_under_test, "layer_statistics", slowly)
+    inspector = vw.inspect(net, PICTURES[0])
+    assert started.wait(60)
+    inspector.query = 50
+    go.set()
+    assert inspector.wait(60)
+    assert len(measured) == len(inspector.cache.attention) > 2
+    assert measured[2] == 50
+    expected = vw.probes.head_statistics(inspector.cache).entropy.mean(axis=1)
+    assert np.allclose(unpack(inspector.layer_values), expected, rtol=1e-6)
+    inspector.close()
+
+
 def test_messages_of_the_page_may_come_on_any_thread(view):
     """Breaks when state set from two threads at once is lost or raises."""
     errors = []

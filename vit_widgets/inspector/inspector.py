@@ -26,7 +26,7 @@ from vit_widgets.jobs import Worker
 from vit_widgets.models import VisionModel, load, read_images
 from vit_widgets.models.images import Picture
 from vit_widgets.models.preprocessing import Transform
-from vit_widgets.probes import head_statistics
+from vit_widgets.probes import layer_statistics
 from vit_widgets.widgets import InspectorPage
 from vit_widgets.widgets.base import READY
 from vit_widgets.widgets.maps import Layer, Packet, packet
@@ -36,6 +36,8 @@ THUMBNAIL = 72
 
 # Layers are shown as they come when all of them take longer than this to pack, in seconds.
 _PATIENCE = 0.15
+
+_ENTROPY = "mean entropy, nats"
 
 _KEPT: tuple[Part, ...] = ("attention",)
 
@@ -93,6 +95,7 @@ class Inspector(InspectorPage):
         self.model = model
         self._pictures = list(pictures)
         self._matrices: dict[int, dict[int, Layer]] = {}
+        self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
         self._owner = object()
         index = view.get("image_index", 0)
@@ -165,6 +168,7 @@ class Inspector(InspectorPage):
         self._anatomy = _Anatomy.of(cache)
         with self.hold_sync():  # picture, classes and maps reach the page as one
             self.publish(**{"status": dict(READY), **self._about(cache)})
+            self.publish(layer_caption=f"{_ENTROPY} · measuring")
             self.bring_into_range()
             self._publish_rows()
         self._publish_statistics()
@@ -206,10 +210,16 @@ class Inspector(InspectorPage):
         return packet(layers, queries=queries, image_index=index, direction=direction)
 
     def _publish_statistics(self) -> None:
-        cache = self.cache
-        if cache.attention:
-            entropy = np.nanmean(head_statistics(cache).entropy, axis=1)
-            self.publish(layer_values=entropy, layer_caption="mean entropy, nats")
+        """Measure one layer and come again, so that whatever is asked meanwhile goes first."""
+        index = self.image_index
+        records = self._captured(index).attention
+        known = self._entropies.setdefault(index, [])
+        if len(known) < len(records):
+            entropy, *_ = layer_statistics(records[len(known)])
+            known.append(float(entropy.mean()))
+            self._request("statistics", self._publish_statistics)
+        elif records:
+            self.publish(layer_values=known, layer_caption=_ENTROPY)
 
     def _failed(self, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
