@@ -139,6 +139,13 @@ def test_no_network_says_how_to_go_on():
         vw.load("vit_tiny_patch16_224")
 
 
+def test_a_compiled_model_opens_as_the_module_that_was_compiled(tiny):
+    """Breaks when a compiled graph, which hides its attention, would be run."""
+    model = vw.load(torch.compile(tiny, backend="eager"))
+    assert model.module is tiny
+    assert len(vw.capture(model, torch.zeros(1, 3, 160, 160)).attention) == 6
+
+
 def test_wrong_channels_and_mixed_sizes_are_refused(tiny):
     """Breaks when torch's own shape error would reach the user."""
     with pytest.raises(ValueError, match="4 channels"):

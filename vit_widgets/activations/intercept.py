@@ -175,7 +175,8 @@ class Interception(TorchFunctionMode):
         queries, keys = args[0], args[1]
         if _bound(args, kwargs, 7, "enable_gqa", default=False):
             keys = keys.repeat_interleave(queries.shape[-3] // keys.shape[-3], dim=-3)
-        keys = keys.expand(*queries.shape[:-2], *keys.shape[-2:])  # one key head for all queries
+        if keys.shape[:-2] != queries.shape[:-2]:  # one key head for all queries
+            keys = keys.expand(*queries.shape[:-2], *keys.shape[-2:])
         mask = _bound(args, kwargs, 3, "attn_mask", default=None)
         scale = _bound(args, kwargs, 6, "scale", default=None)
         self.attention.append(

@@ -19,6 +19,7 @@ from torch import nn
 
 from vit_widgets.activations import ActivationCache, capture
 from vit_widgets.activations.cache import Part
+from vit_widgets.demo import CLASSES, Scene, scenes
 from vit_widgets.inspector import description
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours
 from vit_widgets.inspector.captures import captures
@@ -284,6 +285,11 @@ def inspect(
     ValueError, TypeError, FileNotFoundError, ConnectionError
         For a model or an image that cannot be opened, in a sentence.
 
+    Notes
+    -----
+    A new image is run on a thread of its own, in evaluation mode; a model that is just being
+    trained in another cell should not be looked into meanwhile.
+
     Examples
     --------
     >>> inspect()                                                      # doctest: +SKIP
@@ -292,9 +298,7 @@ def inspect(
     opened = _open(model, transform, labels)
     code = _code(model, images is None)
     if images is None:
-        from vit_widgets import demo
-
-        images = demo.images()
+        images = scenes(12, background="correlated")
     pictures = read_images(images)
     names = _names(images, len(pictures))
     return Inspector(opened, pictures, names, **{"code": code, **view})
@@ -329,11 +333,17 @@ def _code(model: object, demo_images: bool) -> str:
 
 def _names(images: object, count: int) -> list[str]:
     several = images if isinstance(images, (list, tuple)) and len(images) == count else [images]
-    named = [
-        Path(one).name if isinstance(one, (str, os.PathLike)) else f"image {at}"
-        for at, one in enumerate(several)
-    ]
+    named = [_name(one) or f"image {at}" for at, one in enumerate(several)]
     return named if len(named) == count else [f"image {index}" for index in range(count)]
+
+
+def _name(image: object) -> str:
+    """Name an image by its file, or a scene by what it shows."""
+    if isinstance(image, (str, os.PathLike)):
+        return Path(image).name
+    if isinstance(image, Scene):
+        return CLASSES[image.label]
+    return ""
 
 
 def _opening(cache: ActivationCache) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def _from_tensor(tensor: torch.Tensor, where: str) -> list[Picture]:
             "be (channels, height, width) or (image, channels, height, width)"
         )
         raise ValueError(msg)
-    if not tensor.double().sum().isfinite():  # a sum keeps any NaN or infinity
+    if not tensor.float().sum().isfinite():  # a sum keeps any NaN or infinity
         msg = f"{where}: the model input contains NaN or infinity; nothing can be shown for it"
         raise ValueError(msg)
     return list(tensor.detach())

@@ -251,7 +251,9 @@ def _checked(model: object) -> nn.Module:
             "name, or a torch.nn.Module"
         )
         raise TypeError(msg)
-    return model
+    # torch.compile wraps the module that Python can watch; both share their weights.
+    original = getattr(model, "_orig_mod", model)
+    return original if isinstance(original, nn.Module) else model
 
 
 def _open_by_name(name: str, *, pretrained: bool) -> nn.Module:
