@@ -16,8 +16,6 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
   /** The query to go back to, while hovering; null when the pointer is elsewhere. */
   let held: number | null = null;
   let hovered = -1;
-  let over: Place | null = null;
-  let frame = 0;
 
   const layer = (): ImageLayer | null => {
     const found = attention.shown()?.layer;
@@ -27,10 +25,7 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
   /** Maps that belong to no query: there is none to move or to pin. */
   const plain = () => queryOf(attention.shown()?.picture) === null;
 
-  function follow(): void {
-    frame = 0;
-    const grid = layer();
-    if (!grid || !over) return;
+  function follow(over: Place, grid: ImageLayer): void {
     pointed.set(over.row * grid.cols + over.col);
     if (store.get("pins").length > 0 || plain()) return;
     held ??= store.get("query");
@@ -59,8 +54,9 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
     "pointermove",
     (event) => {
       if (event.pointerType === "touch") return; // a finger cannot hover: it taps
-      over = placeUnder(event);
-      frame ||= requestAnimationFrame(follow);
+      const [over, grid] = [placeUnder(event), layer()];
+      // browsers send one of these a frame, and traits that wait for the kernel are merged
+      if (over && grid) follow(over, grid);
     },
     signal,
   );
@@ -68,9 +64,6 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
     stage,
     "pointerleave",
     () => {
-      cancelAnimationFrame(frame);
-      frame = 0;
-      over = null;
       pointed.set(null);
       const back = held;
       held = null;
@@ -78,7 +71,6 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
     },
     signal,
   );
-  signal.addEventListener("abort", () => cancelAnimationFrame(frame));
 
   listen(
     stage,

@@ -1,7 +1,8 @@
 // Attention as it arrives: rows for some queries, every layer (the trait `maps`, and `exact`).
 import type { Grid } from "./geometry";
-import type { Direction } from "./state";
 import { isPacked, type MaybePacked, type Packed, toBytes, type Unpacked, unpack } from "./wire";
+
+export type Direction = "attends to" | "attended by";
 
 export interface RawImageLayer {
   kind: "image";

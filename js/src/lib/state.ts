@@ -1,6 +1,6 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
-import type { RawPacket } from "./packet";
+import type { Direction, RawPacket } from "./packet";
 import type { MaybePacked } from "./wire";
 
 export const PROTOCOL = 1;
@@ -12,7 +12,7 @@ export interface Status {
   progress: number | null;
 }
 
-export type Direction = "attends to" | "attended by";
+export type { Direction };
 export type Sort = "head" | "entropy" | "distance" | "maximum";
 export type ScaleMode = "per map" | "shared";
 export type Span = "this layer" | "all layers";
