@@ -135,53 +135,60 @@ class AttentionRecord:
         if query is not None:
             rows = self._rows(image, group, heads, slice(query, query + 1))
         else:
-            rows = torch.cat(
+            rows = np.concatenate(
                 [
                     self._rows(image, group, heads, slice(start, start + _ROWS_AT_ONCE))
                     for start in range(0, self.queries, _ROWS_AT_ONCE)
                 ],
-                dim=1,
+                axis=1,
             )
         if key is not None:
             rows = rows[:, :, key]
         if query is not None:
             rows = rows[:, 0]
-        if head is not None:
-            rows = rows[0]
-        return rows.cpu().numpy()
+        return rows[0] if head is not None else rows
 
-    def _rows(self, image: int, group: int, heads: slice, queries: slice) -> torch.Tensor:
-        """Weights (head, query, key) of some rows."""
+    def _rows(self, image: int, group: int, heads: slice, queries: slice) -> np.ndarray:
+        """Weights (head, query, key) of some rows.
+
+        In numpy: torch starts its threads for every one of these small products, and on a machine
+        that is busy they wait for each other a hundred times as long as the product takes.
+        """
         event = self._event
         if event.weights is not None:
-            chosen = self._of(event.weights, image, group)[heads, queries]
-            return chosen.to(torch.promote_types(chosen.dtype, torch.float32))
+            return self._of(event.weights, image, group)[heads, queries]
         assert event.queries is not None
         assert event.keys is not None
-        precise = torch.promote_types(event.queries.dtype, torch.float32)
-        q = self._of(event.queries, image, group)[heads, queries].to(precise)
-        k = self._of(event.keys, image, group)[heads].to(precise)
-        scores = q @ k.transpose(-1, -2) * event.scale
+        q = self._of(event.queries, image, group)[heads, queries]
+        k = self._of(event.keys, image, group)[heads]
+        scores = q @ k.swapaxes(-1, -2)
+        scores *= event.scale
         if event.causal:
-            later = torch.ones(self.queries, self.keys, dtype=torch.bool, device=q.device).triu(1)
-            scores = scores.masked_fill(later[queries], float("-inf"))
+            later = np.triu(np.ones((self.queries, self.keys), dtype=bool), 1)
+            scores[:, later[queries]] = -np.inf
         if event.mask is not None:
             mask = event.mask.expand(*event.queries.shape[:-1], self.keys)
-            mask = self._of(mask, image, group)[heads, queries]
-            if mask.dtype == torch.bool:
-                scores = scores.masked_fill(~mask, float("-inf"))
+            allowed = self._of(mask, image, group)[heads, queries]
+            if allowed.dtype == bool:
+                scores[~allowed] = -np.inf
             else:
-                scores = scores + mask.to(precise)
-        return scores.softmax(dim=-1)
+                scores += allowed
+        scores -= scores.max(axis=-1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=-1, keepdims=True)
+        return scores
 
-    def _of(self, tensor: torch.Tensor, image: int, group: int) -> torch.Tensor:
+    def _of(self, tensor: torch.Tensor, image: int, group: int) -> np.ndarray:
         """Pick one image and group of a kept tensor: (head, token, feature or key).
 
         Kept tensors are (image * group, head, ., .), (image, group..., head, ., .), or without a
-        head axis; the leading axes are image-major in all of them.
+        head axis; the leading axes are image-major in all of them. Half precision becomes float32.
         """
-        tensor = tensor.reshape(self.images * self.groups, self.heads, *tensor.shape[-2:])
-        return tensor[image * self.groups + group]
+        chosen = tensor.reshape(self.images * self.groups, self.heads, *tensor.shape[-2:])
+        chosen = chosen[image * self.groups + group].cpu()
+        if chosen.is_floating_point():
+            chosen = chosen.to(torch.promote_types(chosen.dtype, torch.float32))
+        return chosen.numpy()
 
     def to_image(self, values: np.ndarray) -> np.ndarray:
         """Lay values over the keys on the patch grid: (..., key) to (..., row, col).
