@@ -298,6 +298,27 @@ def test_the_copied_lines_make_the_view_again(net):
         inspector.close()
 
 
+def test_the_demo_opens_on_a_head_that_follows_the_object():
+    """Known answers: the class token's attention against the object's mask on 24 new scenes.
+
+    Breaks when the weights, the placement of tokens or the opening view are not what they were.
+    """
+    inspector = vw.inspect()
+    scenes = vw.demo.scenes(24, seed=77)
+    cache = vw.capture(inspector.model, [scene.image for scene in scenes], keep=("attention",))
+    record = cache.attention[inspector.layer]
+    on_object, area = [], []
+    for index, scene in enumerate(scenes):
+        patches = scene.mask.reshape(12, 12, 12, 12).mean(axis=(1, 3))
+        weights = record.to_image(record.weights(image=index, head=inspector.head, query=0))
+        on_object.append((weights * patches).sum() / weights.sum())
+        area.append(patches.mean())
+    assert np.mean(on_object) > 0.6 > 2 * np.mean(area)
+    assert inspector.image_names[inspector.image_index] == inspector.predictions[0]["label"]
+    assert inspector.wait(60)
+    inspector.close()
+
+
 def test_a_model_without_attention_says_so_and_still_predicts():
     """Breaks when a convolutional network shows an empty grid without a word."""
     net = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())

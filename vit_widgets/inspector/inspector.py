@@ -38,6 +38,9 @@ THUMBNAIL = 72
 # Layers are shown as they come when all of them take longer than this to pack, in seconds.
 _PATIENCE = 0.15
 
+# A head of the bundled model through which the class token sees the whole object.
+_DEMO_OPENING = {"layer": 4, "head": 3}
+
 _ENTROPY = "mean entropy, nats"
 
 _KEPT: tuple[Part, ...] = ("attention",)
@@ -301,7 +304,8 @@ def inspect(
         images = scenes(12, background="correlated")
     pictures = read_images(images)
     names = _names(images, len(pictures))
-    return Inspector(opened, pictures, names, **{"code": code, **view})
+    opening = _DEMO_OPENING if model == "demo" else {}
+    return Inspector(opened, pictures, names, **{"code": code, **opening, **view})
 
 
 def _open(
