@@ -91,8 +91,9 @@ def test_pointer_and_keys_choose_the_query(notebook: NotebookPage):
     notebook.wait_for_python("inspector.pins", [patch(7, 3), patch(6, 4)])
     overlay(view).press("Escape")
     notebook.wait_for_python("inspector.pins", [])
+    layer_slider(view).fill("1")
     layer_slider(view).press("ArrowRight")
-    notebook.wait_for_python("inspector.layer", 4)
+    notebook.wait_for_python("inspector.layer", 2)
 
 
 def test_two_views_stay_in_step_until_one_is_deleted(notebook: NotebookPage):
