@@ -63,9 +63,9 @@ def expect_drawn(view: Locator, **selection: int) -> None:
 def test_layers_move_from_the_page_and_from_python(notebook: NotebookPage):
     """Breaks when the slider does not reach Python, or Python's choice is not painted."""
     view = root(notebook)
-    layer_slider(view).fill("4")
-    expect_drawn(view, layer=4)
-    notebook.wait_for_python("inspector.layer", 4)
+    layer_slider(view).fill("1")
+    expect_drawn(view, layer=1)
+    notebook.wait_for_python("inspector.layer", 1)
     notebook.run_code("inspector.layer, inspector.head = 2, 5")
     expect_drawn(view, layer=2, head=5)
     expect(layer_slider(view)).to_have_value("2")
@@ -114,8 +114,8 @@ def test_two_views_stay_in_step_until_one_is_deleted(notebook: NotebookPage):
 
 def test_a_cell_can_be_run_again(notebook: NotebookPage):
     """Breaks when a second run meets what the first one left in the page or in the kernel."""
-    layer_slider(root(notebook)).fill("4")
-    notebook.wait_for_python("inspector.layer", 4)
+    layer_slider(root(notebook)).fill("2")
+    notebook.wait_for_python("inspector.layer", 2)
     before = notebook.run_code("print(inspector.layer)")
     notebook.run_cell(0)
     view = root(notebook)
