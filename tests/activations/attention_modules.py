@@ -25,6 +25,10 @@ class Attention(nn.Module):
         q = q * q.shape[-1] ** -0.5
         if self.style == "sdpa":
             out = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        elif self.style == "sdpa by name":
+            out = F.scaled_dot_product_attention(query=q, key=k, value=v, scale=1.0)
+        elif self.style == "matmul by name":
+            out = torch.matmul(input=torch.softmax(input=q @ k.mT, dim=-1), other=v)
         elif self.style == "matmul":
             out = self.drop((q @ k.transpose(-2, -1)).softmax(dim=-1)) @ v
         elif self.style == "bmm":

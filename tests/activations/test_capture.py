@@ -20,9 +20,9 @@ modules = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(modules)
 
 APPLIED = (
-    "sdpa", "matmul", "bmm", "einsum", "value first", "softmax elsewhere", "talking heads",
+    "sdpa", "sdpa by name", "matmul", "matmul by name", "bmm", "einsum", "value first",
+    "softmax elsewhere", "talking heads",
 )  # fmt: skip
-
 NOT_APPLIED = ("ranking only", "learned basis", "learned basis in an einsum", "batch")
 
 

@@ -286,6 +286,11 @@ def test_the_copied_lines_make_the_view_again(net):
     """Breaks when the code that the page copies is not the call that made the view."""
     namespace = {"model": net, "images": PICTURES, "vw": vw}
     first = vw.inspect(net, PICTURES, layer=1, query=30, image_index=2, direction="attended by")
+    assert "transform" not in first.code
+    given = vw.inspect(net, PICTURES, transform=vw.load(net).transform, labels=["a"])
+    assert "images=images, transform=transform, labels=labels" in given.code
+    assert given.wait(60)
+    given.close()
     lines = first.code
     for name in ("layer", "head", "query", "image_index", "direction"):
         lines = lines.replace("{" + name + "}", str(getattr(first, name)))

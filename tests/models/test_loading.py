@@ -146,6 +146,23 @@ def test_a_compiled_model_opens_as_the_module_that_was_compiled(tiny):
     assert len(vw.capture(model, torch.zeros(1, 3, 160, 160)).attention) == 6
 
 
+def test_a_model_opened_again_keeps_what_is_not_given(tiny):
+    """Breaks when other labels would cost the model its name, its notes or its colours."""
+    first = vw.load(tiny)
+    again = vw.load(first, labels=["a", "b"])
+    picture = np.random.default_rng(0).integers(0, 255, (160, 160, 3), np.uint8)
+    assert (again.module, again.name, again.notes) == (tiny, first.name, first.notes)
+    assert again.labels == ("a", "b")
+    seen = [model.picture(model.transform(picture)) for model in (first, again)]
+    assert np.array_equal(*seen)
+
+
+def test_parts_may_be_registered_in_any_order():
+    """Breaks when a model whose first registered convolution is a late one is refused."""
+    late_first = nn.ModuleList([nn.Conv2d(64, 8, 1), nn.Conv2d(3, 64, 1)])
+    assert vw.load(late_first).batch(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+
+
 def test_wrong_channels_and_mixed_sizes_are_refused(tiny):
     """Breaks when torch's own shape error would reach the user."""
     with pytest.raises(ValueError, match="4 channels"):

@@ -166,13 +166,14 @@ class Interception(TorchFunctionMode):
         if self._following:
             self._follow_keys(name, args, kwargs, result)
         if self._with_neurons and name in _NEURON_STEPS:
-            self._follow_neurons(name, args, result)
+            self._follow_neurons(name, _operands(name, args, kwargs), result)
         return result
 
     # --- the three ways attention is seen -------------------------------------------------------
 
     def _fused(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        queries, keys = args[0], args[1]
+        queries = _bound(args, kwargs, 0, "query", default=None)
+        keys = _bound(args, kwargs, 1, "key", default=None)
         if _bound(args, kwargs, 7, "enable_gqa", default=False):
             keys = keys.repeat_interleave(queries.shape[-3] // keys.shape[-3], dim=-3)
         if keys.shape[:-2] != queries.shape[:-2]:  # one key head for all queries
@@ -220,14 +221,15 @@ class Interception(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _follow_keys(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        for place, operand in enumerate(_operands(name, args)):
+        operands = _operands(name, args, kwargs)
+        for place, operand in enumerate(operands):
             tag = self._keys.get(operand) if isinstance(operand, torch.Tensor) else None
             if tag is None or operand is result:
                 continue
             if name in {"matmul", "__matmul__", "bmm", "__rmatmul__"}:
-                self._note_product(operand, tag, place ^ (name == "__rmatmul__"), args)
+                other = operands[1 - place]
+                self._note_product(operand, tag, place ^ (name == "__rmatmul__"), other)
             elif name == "einsum":
-                operands = _operands(name, args)
                 ranks = [tensor.ndim for tensor in operands]
                 applied, axis = contracted(args[0], ranks, place, tag.axis)
                 other = operands[1 - place] if len(operands) == 2 else None
@@ -248,10 +250,10 @@ class Interception(TorchFunctionMode):
                 if axis is not None:
                     self._keys[result] = _Keys(axis, tag.mixed or name in HEAD_MIXING)
 
-    def _note_product(self, operand: torch.Tensor, tag: _Keys, place: int, args: Any) -> None:
+    def _note_product(self, operand: torch.Tensor, tag: _Keys, place: int, other: object) -> None:
         """Record ``A @ V`` or ``V @ A.T`` when the sum runs over the keys."""
         summed = operand.ndim - 1 if place == 0 else operand.ndim - 2
-        if tag.axis != summed or isinstance(args[1 - place], nn.Parameter):
+        if tag.axis != summed or isinstance(other, nn.Parameter):
             return
         weights = operand if place == 0 else operand.transpose(-1, -2)
         self._note_weights(weights, tag)
@@ -270,7 +272,8 @@ class Interception(TorchFunctionMode):
 
     def _note_stem(self, args: Any, kwargs: Any, result: torch.Tensor) -> None:
         """Recognise the convolution that cuts the image into patches, and its grid."""
-        image, kernel = args[0], _bound(args, kwargs, 1, "weight", default=None)
+        image = _bound(args, kwargs, 0, "input", default=None)
+        kernel = _bound(args, kwargs, 1, "weight", default=None)
         stride = _pair(_bound(args, kwargs, 3, "stride", default=1))
         padding = _bound(args, kwargs, 4, "padding", default=0)
         unpadded = padding == "valid" or (not isinstance(padding, str) and not any(_pair(padding)))
@@ -281,7 +284,7 @@ class Interception(TorchFunctionMode):
         ):
             self.stem = Grid(int(result.shape[-2]), int(result.shape[-1]), stride)
 
-    def _follow_neurons(self, name: str, args: Any, result: Any) -> None:
+    def _follow_neurons(self, name: str, args: list[Any], result: Any) -> None:
         if not isinstance(result, torch.Tensor):
             return
         if name in _ACTIVATIONS:
@@ -331,11 +334,12 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
-def _operands(name: str, args: tuple[Any, ...]) -> list[Any]:
+def _operands(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Give what an operation works on in order, also where it was passed by name."""
     if name == "einsum":
         rest = args[1:]
         return list(rest[0]) if len(rest) == 1 and isinstance(rest[0], (tuple, list)) else [*rest]
-    return list(args)
+    return [*args, *(value for value in kwargs.values() if isinstance(value, torch.Tensor))]
 
 
 def _positional(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

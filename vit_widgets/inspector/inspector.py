@@ -299,7 +299,7 @@ def inspect(
     >>> inspect(net, "leaf.jpg", transform=tf, labels=names)           # doctest: +SKIP
     """
     opened = _open(model, transform, labels)
-    code = _code(model, images is None)
+    code = _code(model, images=images, transform=transform, labels=labels)
     if images is None:
         images = scenes(12, background="correlated")
     pictures = read_images(images)
@@ -324,11 +324,12 @@ def _open(
     return _opened[model]
 
 
-def _code(model: object, demo_images: bool) -> str:
+def _code(model: object, **given: object) -> str:
     """Write the lines that make a view again; the page fills the selection in."""
+    names = [name for name, value in given.items() if value is not None]
     arguments = [
         repr(model) if isinstance(model, str) else "model",
-        *([] if demo_images else ["images"]),
+        *(f"{name}={name}" for name in names),
         "layer={layer}, head={head}, query={query}, image_index={image_index}",
         'direction="{direction}"',
     ]

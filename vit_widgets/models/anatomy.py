@@ -152,9 +152,10 @@ def logits(output: Any) -> torch.Tensor | None:
     return None
 
 
-def input_channels(module: nn.Module) -> int | None:
-    """Channels that the first convolution over the image takes; ``None`` if there is none."""
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            return part.in_channels
-    return None
+def takes_channels(module: nn.Module, channels: int) -> bool:
+    """Whether some convolution takes so many channels; ``True`` where there is none to ask.
+
+    Any of them counts, not the first: parts may be registered in another order than they run.
+    """
+    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    return not convolutions or any(part.in_channels == channels for part in convolutions)

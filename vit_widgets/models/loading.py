@@ -77,6 +77,16 @@ class VisionModel:
         tensors = itertools.chain(self.module.parameters(), self.module.buffers())
         return next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
 
+    def opened_with(self, transform: Transform | None, labels: Sequence[str] | None) -> VisionModel:
+        """Open the same module with another transform or other labels; what is not given stays."""
+        return VisionModel(
+            self.module,
+            preprocessing.given(transform) if transform else self._preprocess,
+            name=self.name,
+            labels=labels if labels is not None else self.labels,
+            notes=[note for note in self.notes if note != self._preprocess.note],
+        )
+
     def transform(self, image: object) -> torch.Tensor:
         """Preprocess one image: a float tensor (channels, height, width), on the CPU."""
         [picture] = read_images(image)
@@ -106,8 +116,8 @@ class VisionModel:
         Raises
         ------
         ValueError
-            If the images come out in different sizes, or with a number of channels that the
-            model's first convolution does not take.
+            If the images come out in different sizes, or with a number of channels that no
+            convolution of the model takes.
         """
         pixels = [self._preprocessed(picture) for picture in read_images(images)]
         shapes = {tuple(image.shape) for image in pixels}
@@ -118,10 +128,10 @@ class VisionModel:
             )
             raise ValueError(msg)
         stacked = torch.stack(pixels)
-        expected = anatomy.input_channels(self.module)
-        if expected not in (None, stacked.shape[1]):
+        channels = int(stacked.shape[1])
+        if not anatomy.takes_channels(self.module, channels):
             msg = (
-                f"the image has {stacked.shape[1]} channels, {self.name} takes {expected}; "
+                f"the image has {channels} channels, and no convolution of {self.name} takes them; "
                 "convert the image, or pass a transform that does"
             )
             raise ValueError(msg)
@@ -215,11 +225,7 @@ def load(
     if isinstance(model, VisionModel):
         if transform is None and labels is None:
             return model
-        return load(
-            model.module,
-            transform=transform or model.transform,
-            labels=labels if labels is not None else model.labels,
-        )
+        return model.opened_with(transform, labels)
     notes: tuple[str, ...] = ()
     if isinstance(model, str):
         name = model
