@@ -12,10 +12,9 @@ import torch
 from torch import nn
 
 from vit_widgets.activations.intercept import AttentionEvent, Interception, NeuronEvent
-from vit_widgets.activations.placement import Placement, place
-from vit_widgets.activations.records import AttentionRecord, heads_and_groups
+from vit_widgets.activations.placement import Placement, place, sizes_of
+from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.models import VisionModel, anatomy, load
-from vit_widgets.models.geometry import TokenAxis
 
 Part = Literal["attention", "tokens", "neurons"]
 PARTS: tuple[Part, ...] = ("attention", "tokens", "neurons")
@@ -161,13 +160,9 @@ def capture(
     attending = [event.module for event in seen.attention]
     blocks = anatomy.blocks_around((path for path, _ in repeated), attending)
     of_blocks = [(path, value) for path, value in outputs if path in blocks]
-    placement = Placement(None, "attention was not kept")
-    if "attention" in keep:
-        placement = (
-            _placement(model, tuple(images.shape[1:]))
-            if seen.attention
-            else Placement(None, "no attention was seen")
-        )
+    placement = Placement(None, reason="no attention was seen")
+    if "attention" in keep and seen.attention:
+        placement = _placement(model, seen, tuple(images.shape))
     scores = anatomy.logits(output)
     return ActivationCache(
         model=model,
@@ -183,55 +178,40 @@ def capture(
     )
 
 
-def _placement(model: VisionModel, shape: tuple[int, ...]) -> Placement:
+def _placement(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -> Placement:
     known = _placements.setdefault(model.module, {})
-    if shape not in known:
-        channels, height, width = shape
-        known[shape] = place(model, (channels, height, width))
-    return known[shape]
+    images, channels, height, width = shape
+    if shape[1:] not in known:
+        known[shape[1:]] = place(
+            model, (channels, height, width), seen.attention, seen.stems, images
+        )
+    return known[shape[1:]]
 
 
 def _records(
     events: list[AttentionEvent], images: int, placement: Placement
 ) -> Iterator[AttentionRecord]:
-    layer = 0
-    for event in events:
-        queries, keys = event.queries, event.keys
-        shape = queries.shape if queries is not None else event.weights.shape  # type: ignore[union-attr]
-        layout = heads_and_groups(tuple(shape), images)
-        if layout is None:
-            continue  # a product across the batch, not attention within an image
-        heads, groups = layout
-        n_queries = shape[-2]
-        n_keys = keys.shape[-2] if keys is not None else event.weights.shape[-1]  # type: ignore[union-attr]
-        axis = placement.of(n_queries, groups) if n_queries == n_keys else None
+    sized = [(event, size) for event in events if (size := sizes_of(event, images)) is not None]
+    for layer, ((event, size), layout) in enumerate(zip(sized, placement.layouts, strict=True)):
+        groups, heads = layout.members.shape
         yield AttentionRecord(
             name=event.module,
             layer=layer,
             images=images,
             groups=groups,
             heads=heads,
-            queries=n_queries,
-            keys=n_keys,
+            queries=size.queries,
+            keys=size.keys,
+            kind=layout.kind,
             source=event.source,
-            geometry="rule" if axis else "unknown",
-            query_axis=axis or TokenAxis(n_queries),
-            key_axis=axis or TokenAxis(n_keys),
-            reason="" if axis else _why_unknown(n_queries, n_keys, groups, placement),
+            geometry=layout.geometry,
+            query_axis=layout.query_axis,
+            key_axis=layout.key_axis,
+            reason=layout.reason,
             mixed=event.mixed,
             _event=event,
+            _members=layout.members,
         )
-        layer += 1
-
-
-def _why_unknown(queries: int, keys: int, groups: int, placement: Placement) -> str:
-    if groups > 1:
-        return f"attention works in {groups} groups of {queries} × {keys} tokens"
-    if queries != keys:
-        return f"{queries} queries attend to {keys} keys"
-    if placement.axis is None:
-        return placement.reason
-    return f"{queries} tokens are not the {placement.axis.size} of the first layer"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Everything here is read off the module; nothing is changed and no forward is run
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 # Parameter names under which the libraries and most research code keep their prefix tokens.
 _CLASS = {"cls_token", "class_token", "class_embedding", "cls_emb", "cls"}
 _DISTILLATION = {"dist_token", "distillation_token"}
+_NUMBER = re.compile(r"[._]?\d+$")
 _REGISTERS = {"reg_token", "reg_tokens", "register_tokens", "registers", "storage_tokens"}
 
 
@@ -66,15 +68,21 @@ def prefix_tokens(module: nn.Module) -> tuple[str, ...]:
     ('class', 'distillation')
     """
     found = {"class": 0, "distillation": 0, "register": 0}
+    counted: set[str] = set()
     for path, parameter in module.named_parameters():
-        name = path.rsplit(".", 1)[-1]
+        numbered = _NUMBER.sub("", path)  # one for each branch or stage: each has its own
+        name = numbered.rsplit(".", 1)[-1]
+        if numbered in counted:
+            continue
         count = parameter.shape[-2] if parameter.ndim > 1 else 1
-        if name in _CLASS:
-            found["class"] += count
-        elif name in _DISTILLATION:
-            found["distillation"] += count
-        elif name in _REGISTERS:
-            found["register"] += count
+        for kind, known in (
+            ("class", _CLASS),
+            ("distillation", _DISTILLATION),
+            ("register", _REGISTERS),
+        ):
+            if name in known:
+                found[kind] += count
+                counted.add(numbered)
     names = [
         kind if count == 1 else f"{kind} {index}"
         for kind, count in found.items()
