@@ -24,7 +24,7 @@ import numpy as np
 Packed: TypeAlias = dict[str, Any]
 Curve = Literal["raw", "linear", "sqrt", "signed sqrt"]
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of what travels; a page built for another one refuses with a sentence."""
 
 LEVELS = 254

@@ -30,7 +30,7 @@ export default defineWidget("attention on the image", patchOverlayDefaults, (pla
     bar.element.hidden = !shown?.layer;
     if (!shown?.layer) return;
     const { maximum } = meanHeat(shown.layer, shown.picture.row, shown.heads);
-    bar.draw(store.get("colormap"), maximum);
+    bar.draw(shown.layer, store.get("colormap"), maximum);
   }
   view.paintRow(drawBar);
   view.paintOn(["colormap"], drawBar);
