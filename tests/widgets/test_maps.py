@@ -121,3 +121,76 @@ def test_without_a_reference_what_asks_counts_the_queries():
         np.zeros((1, 1, 4), np.float32), (2, 2), asked=token_axis((6, 6), ["class"])
     )
     assert vw.PatchOverlay(maps=packet([layer], queries=[36])).size_of("query") == 37
+
+
+GREY = np.full((48, 48, 3), 120, np.uint8)
+AMBER = (245, 166, 35)
+
+
+def drawn(values: np.ndarray, grid: tuple[int, int], query: int = 0, **more) -> np.ndarray:
+    """Draw one map over a grey picture of 384 x 384, without a page."""
+    reference = token_axis((4, 4), ["class"])
+    layer = image_layer(values.reshape(1, 1, -1).astype(np.float32), grid, **more)
+    maps = packet([layer], queries=[query], reference=reference)
+    overlay = vw.PatchOverlay(image=GREY, maps=maps, query=query, drawing="patches", opacity=1.0)
+    return np.asarray(overlay.picture()).astype(int)
+
+
+def test_the_static_picture_outlines_a_window_and_darkens_the_rest():
+    """Breaks when a notebook without a kernel would show the outside of a window as weight 0."""
+    values = np.full((4, 4), np.nan)
+    values[1:3, 1:3] = 0.25
+    picture = drawn(values, (4, 4))
+    white = (picture == 255).all(axis=-1)
+    rows, cols = np.nonzero(white)
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (95, 288, 95, 288)  # outside of it
+    assert not white[96:288, 96:288].any()
+    assert picture[192, 192].tolist() == [252, 253, 191]  # the end of magma
+    assert picture[20:60, 20:60].mean() < 0.75 * 96  # a photograph under a map has 96
+    nothing = drawn(np.full((4, 4), np.nan), (4, 4))
+    assert (nothing == 120).all()
+
+
+def test_the_static_picture_smooths_a_window_up_to_its_border():
+    """Breaks when cells that cannot be seen pull those beside them towards zero."""
+    values = np.full((1, 1, 16), np.nan, np.float32)
+    values[0, 0, [5, 6, 9, 10]] = 0.25
+    overlay = vw.PatchOverlay(image=GREY, maps=values.reshape(1, 4, 4), opacity=1.0)
+    inside = np.asarray(overlay.picture())[96:288, 96:288].reshape(-1, 3)
+    assert np.unique(inside, axis=0).tolist() == [[252, 253, 191]]
+
+
+def test_the_static_picture_lays_a_map_on_its_part_and_outlines_what_asks():
+    """Breaks when a map is stretched over the picture, or the query takes the size of a key."""
+    picture = drawn(
+        np.ones((2, 2)), (2, 2), query=6, box=(0, 0, 0.5, 1.5), asked=token_axis((4, 4), ["class"])
+    )
+    amber = (picture == AMBER).all(axis=-1)
+    rows, cols = np.nonzero(amber)
+    assert (rows.min(), rows.max() + 1, cols.min(), cols.max() + 1) == (96, 192, 96, 192)
+    assert picture[10, 383].tolist() == [252, 253, 191]  # it hangs over on the right
+    assert picture[200, 10].tolist() == [round(120 * 0.8 * 0.6)] * 3
+    alone = drawn(np.ones((4, 4)), (4, 4), query=6, only="class token")
+    assert not (alone == AMBER).all(axis=-1).any()
+
+
+def test_static_pictures_draw_signs_in_their_own_colours():
+    """Breaks when a negative value is drawn like a positive one, or zero hides the picture."""
+    values = np.array([[0.4, -0.4], [0, 0]])
+    picture = drawn(values, (2, 2), signed=True)
+    high, low, zero = picture[96, 96], picture[96, 288], picture[288, 96]
+    assert high[0] > high[2]  # red
+    assert low[2] > low[0]  # blue
+    assert zero.tolist() == [96] * 3
+    layer = image_layer(values.reshape(1, 1, 4), (2, 2), signed=True)
+    sheet = np.asarray(vw.HeadGrid(maps=packet([layer], queries=[0])).picture()).astype(int)
+    assert sheet[10, 10].tolist() == high.tolist()
+    assert sheet[90, 10].max() < 20  # zero is dark here
+
+
+def test_the_static_thumbnails_leave_cells_without_a_value_grey():
+    """Breaks when what cannot be seen takes the colour of zero."""
+    grid = vw.HeadGrid(maps=np.array([[[np.nan, 1.0], [0, 0]]]))
+    sheet = np.asarray(grid.picture())
+    assert sheet[10, 10].tolist() == [222] * 3
+    assert sheet[90, 10].max() < 5

@@ -151,8 +151,10 @@ class HeadGrid(MapsWidget):
 
     def picture(self) -> Image.Image | None:
         """Draw the heads of the layer beside each other."""
-        maps = self.shown_maps()
-        return None if maps is None else export.thumbnails(maps, colors=self.colormap)
+        layer, maps = self.shown_layer(), self.shown_maps()
+        if layer is None or maps is None:
+            return None
+        return export.thumbnails(maps, colors=self.colormap, signed=layer["signed"])
 
 
 def _layers_of(attention: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -22,16 +22,13 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from vit_widgets.export import WHOLE, Box
 from vit_widgets.widgets.wire import Packed, pack, pack_maps, pack_signed_maps
 
 Direction = Literal["attends to", "attended by"]
 Packet: TypeAlias = dict[str, Any]
 Layer: TypeAlias = dict[str, Any]
 Axis: TypeAlias = dict[str, Any]
-Box: TypeAlias = tuple[float, float, float, float]
-
-WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-"""The whole picture: top, left, bottom, right as fractions of its height and width."""
 
 LARGEST_MATRIX = 256
 """Rows or columns of a matrix view; larger ones are shown by the maximum of each block."""
@@ -130,6 +127,25 @@ def place_of(token: int, reference: Axis, axis: Axis) -> tuple[int, int] | None:
             return None
         place.append(cell)
     return place[0], place[1]
+
+
+def box_of(place: tuple[int, int], axis: Axis) -> Box:
+    """Give a patch (row, col) of an axis in fractions of the picture: top, left, bottom, right.
+
+    Examples
+    --------
+    >>> box_of((0, 1), token_axis((2, 2)))
+    (0.0, 0.5, 0.5, 1.0)
+    """
+    top, left, bottom, right = axis["box"]
+    height, width = (bottom - top) / axis["grid"][0], (right - left) / axis["grid"][1]
+    row, col = place
+    return (
+        top + row * height,
+        left + col * width,
+        top + (row + 1) * height,
+        left + (col + 1) * width,
+    )
 
 
 def image_layer(
