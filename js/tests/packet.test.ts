@@ -52,9 +52,7 @@ test('with pooled keys nothing is "itself": the largest is read, and no token in
 
 test("a window says how much of the picture is seen, and what is not", () => {
   const maps = packet([imageLayer([[[0.5, 0.5, NONE, NONE]]], [2, 2])]);
-  expect(said(maps).remark).toBe(
-    "2 of 4 patches are outlined; the others cannot be seen from here.",
-  );
+  expect(said(maps).remark).toBe("Hatched patches cannot be seen from here: 2 of 4 can.");
   expect(said(maps, {}, 3).read?.value).toBe("cannot be seen from here");
   expect(said(packet([imageLayer([[[0.5, 0.5]]], [1, 2])])).remark).toBe("");
 });

@@ -285,7 +285,7 @@ def test_a_window_is_outlined_and_the_rest_said_to_be_out_of_sight(mount_kinds):
     places = {(21, 28): 255, (27, 34): 255, (20, 28): 0, (28, 28): 0, (21, 27): 0, (21, 35): 0}
     assert {place: level_of(view, *place, (56, 56))[3] for place in places} == places
     expect(view.find(".vw-overlay > .vw-note")).to_have_text(
-        "49 of 3136 patches are outlined; the others cannot be seen from here."
+        "Hatched patches cannot be seen from here: 49 of 3136 can."
     )
     # a line just outside of its border, and nowhere else
     width = view.find(".vw-overlay-canvas").evaluate("canvas => canvas.width")
@@ -417,6 +417,7 @@ def test_a_token_that_a_layer_does_not_have_is_said(mount_kinds):
     expect(view.find(".vw-footer")).to_contain_text("is not part of this layer")
     assert view.pixel(".vw-overlay-canvas", 20.5 / 224, 20.5 / 224)[:3] == SQUARE[20, 20].tolist()
     expect(view.find(".vw-thumbnail").first).to_contain_text("max –")
+    expect(view.find(".vw-colours").first).to_be_hidden()  # no range of values
 
 
 def test_channels_are_called_channels(mount_kinds):

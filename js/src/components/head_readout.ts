@@ -3,7 +3,7 @@ import { colormapFor, gradient } from "../lib/colormap";
 import { listing, nats, pixels, shortWeight, weight } from "../lib/format";
 import { sameAxis } from "../lib/geometry";
 import { meanHeat } from "../lib/heat";
-import { type Layer, statistic } from "../lib/packet";
+import { hasRow, type Layer, statistic } from "../lib/packet";
 import { cellValue, ownCell } from "../lib/readout";
 import type { PatchOverlayState } from "../lib/state";
 import { attribute, el, setText } from "./dom";
@@ -31,6 +31,7 @@ export function drawHeadReadout(
     const several = heads.length > 1;
     setText(title, several ? `Heads ${listing(heads)}` : `Head ${heads[0]}`);
     setText(subtitle, several ? `mean, layer ${layerIndex}` : `layer ${layerIndex}`);
+    bar.element.hidden = !hasRow(layer, picture.row);
     bar.draw(layer, store.get("colormap"), meanHeat(layer, picture.row, heads).maximum);
     const size = layer.signed ? " of |value|" : "";
     const facts: [name: string, value: string][] = [

@@ -79,9 +79,9 @@ export function remark(shown: Shown): string {
   const beside = part ? "What is darkened lies beside this layer’s patches." : "";
   const values = valuesOf(layer, picture.row, heads);
   const seen = values.filter((value) => !Number.isNaN(value)).length;
-  const outlined = `${seen} of ${values.length} patches are outlined; `;
-  const hidden = seen < values.length ? `${outlined}the others cannot be seen from here.` : "";
-  return notes(kind, hidden, beside, layer.note);
+  const can = `${seen} of ${values.length} can.`;
+  const hatched = seen < values.length ? `Hatched patches cannot be seen from here: ${can}` : "";
+  return notes(kind, hatched, beside, layer.note);
 }
 
 function notes(...sentences: string[]): string {
