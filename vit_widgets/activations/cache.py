@@ -156,7 +156,7 @@ def capture(
         repeated = anatomy.repeated_parts(parts) if {"tokens", "neurons"} & set(keep) else []
         seen = Interception(parts, tuple(batch.shape), neurons="neurons" in keep)
         with _outputs_of(repeated if "tokens" in keep else []) as outputs, seen:
-            output = model.module(batch)
+            output = model.run(batch)
     # Where attention is seen also says which of the repeated parts are the blocks.
     attending = [event.module for event in seen.attention]
     blocks = anatomy.blocks_around((path for path, _ in repeated), attending)
@@ -168,7 +168,7 @@ def capture(
             if seen.attention
             else Placement(None, "no attention was seen")
         )
-    scores = anatomy.logits(output)
+    scores = model.logits(output)
     return ActivationCache(
         model=model,
         images=images,
@@ -184,6 +184,8 @@ def capture(
 
 
 def _placement(model: VisionModel, shape: tuple[int, ...]) -> Placement:
+    if len(shape) != 3:
+        return Placement(None, "the places of tokens in a video are not known")
     known = _placements.setdefault(model.module, {})
     if shape not in known:
         channels, height, width = shape

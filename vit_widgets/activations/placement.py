@@ -113,7 +113,7 @@ def _first_attention(
         seen = _FirstAttention(parts, tuple(batch.shape))
         try:
             with seen:
-                model.module(batch)
+                model.run(batch)
         except _SeenEnough:
             pass
     return (seen.attention[0] if seen.attention else None), seen.stem

@@ -152,10 +152,32 @@ def logits(output: Any) -> torch.Tensor | None:
     return None
 
 
+def gives_features(module: nn.Module) -> bool:
+    """Whether the vectors that a model returns are known to be features, not class scores.
+
+    So it is for the vision tower of a model of images and text, and for a model without its head.
+
+    Examples
+    --------
+    >>> import timm
+    >>> gives_features(timm.create_model("test_vit", num_classes=0))
+    True
+    """
+    # open_clip keeps the embedding of a tower's images here, whatever the tower is.
+    if type(module).__module__.split(".")[0] in {"open_clip", "clip"}:
+        return True
+    classes = getattr(module, "num_classes", None)
+    if isinstance(classes, int):
+        return classes == 0
+    heads = [getattr(module, name, None) for name in ("head", "heads", "fc", "classifier")]
+    heads = [head for head in heads if isinstance(head, nn.Module)]
+    return bool(heads) and all(isinstance(head, nn.Identity) for head in heads)
+
+
 def takes_channels(module: nn.Module, channels: int) -> bool:
     """Whether some convolution takes so many channels; ``True`` where there is none to ask.
 
     Any of them counts, not the first: parts may be registered in another order than they run.
     """
-    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    convolutions = [part for part in module.modules() if isinstance(part, (nn.Conv2d, nn.Conv3d))]
     return not convolutions or any(part.in_channels == channels for part in convolutions)
