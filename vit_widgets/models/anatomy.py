@@ -152,6 +152,17 @@ def logits(output: Any) -> torch.Tensor | None:
     return None
 
 
+def is_of(module: nn.Module, package: str) -> bool:
+    """Whether a module's class, or one that it is derived from, is of a package.
+
+    Examples
+    --------
+    >>> is_of(nn.Linear(1, 1), "torch.nn"), is_of(nn.Linear(1, 1), "torch.n")
+    (True, False)
+    """
+    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in type(module).__mro__)
+
+
 def gives_features(module: nn.Module) -> bool:
     """Whether the vectors that a model returns are known to be features, not class scores.
 
@@ -163,8 +174,7 @@ def gives_features(module: nn.Module) -> bool:
     >>> gives_features(timm.create_model("test_vit", num_classes=0))
     True
     """
-    # open_clip keeps the embedding of a tower's images here, whatever the tower is.
-    if type(module).__module__.split(".")[0] in {"open_clip", "clip"}:
+    if is_of(module, "open_clip") or is_of(module, "clip"):  # embeddings, whatever the tower is
         return True
     classes = getattr(module, "num_classes", None)
     if isinstance(classes, int):

@@ -33,10 +33,9 @@ def own_forward(module: nn.Module) -> Forward:
     >>> own_forward(nn.Identity())(nn.Identity(), torch.ones(1)).tolist()
     [1.0]
     """
-    names = _parameters(module)
     if hugging_face.takes_patches(module):
         return hugging_face.call_with_patches
-    keyword = next((name for name in names if name.startswith("pixel_values")), None)
+    keyword = _image_keyword(module)
     if keyword:
         return lambda module, batch: module(**{keyword: batch})
     return lambda module, batch: module(batch)
@@ -58,16 +57,20 @@ def has_no_images(module: nn.Module) -> str:
 
 def failed(module: nn.Module, batch: torch.Tensor, error: BaseException) -> str:
     """Say that a forward failed, what it was called with, and how to call it otherwise."""
-    missing = [name for name, kind in _parameters(module).items() if kind is _REQUIRED][1:]
+    names, keyword = _parameters(module), _image_keyword(module)
+    required = [name for name in names if names[name] is inspect.Parameter.empty]
+    if keyword:  # Hugging Face declares nothing as required, and asks for the text in the forward
+        missing = [name for name in names if name in {*required, "input_ids"} - {keyword}]
+    else:
+        missing = [name for name in required if name != next(iter(names))]
     kind = str(batch.dtype).removeprefix("torch.")
     tried = f"the forward of {_class(module)} failed on a {kind} batch {tuple(batch.shape)}"
     cause = f"{type(error).__name__}: {_first_line(error)}"
     if missing:
         return (
-            f"{tried}, because it also needs {_listed(missing)} ({cause}); pass forward=, for "
-            "example load(module, forward=lambda module, batch: module(batch, "
-            + ", ".join(f"{name}={name}" for name in missing)
-            + "))"
+            f"{tried}; it also takes {_listed(missing)} ({cause}); pass forward=, for example "
+            f"load(module, forward=lambda module, batch: module({keyword + '=' if keyword else ''}"
+            f"batch, {', '.join(f'{name}={name}' for name in missing)}))"
         )
     if any("quantized" in type(part).__module__ for part in module.modules()):
         return (
@@ -116,7 +119,7 @@ def hidden_attention(module: nn.Module) -> str:
     Examples
     --------
     >>> hidden_attention(nn.Linear(1, 1))[:32]
-    "Linear shows torch no attention:"
+    'Linear shows torch no attention:'
     """
     suspects = (type(part).__name__ for _, part in anatomy.walk(module))
     suspect = next((name for name in suspects if "atten" in name.lower()), "FlashAttention")
@@ -129,7 +132,8 @@ def hidden_attention(module: nn.Module) -> str:
     )
 
 
-_REQUIRED = inspect.Parameter.empty
+def _image_keyword(module: nn.Module) -> str:
+    return next((name for name in _parameters(module) if name.startswith("pixel_values")), "")
 
 
 def _parameters(module: nn.Module) -> dict[str, Any]:

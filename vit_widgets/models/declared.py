@@ -20,6 +20,8 @@ from vit_widgets.models.preprocessing import Preprocessing
 # What the weights of torchvision's models were trained with; a bare module does not say it.
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _KINETICS_MVIT = ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+# What open_clip trains with, unless a tower says otherwise.
+_OPENAI = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
 
 def module_name(module: nn.Module) -> str:
@@ -34,8 +36,8 @@ def preprocessing_of(module: nn.Module) -> Preprocessing:
 
     Examples
     --------
-    >>> preprocessing_of(nn.Conv2d(3, 8, 8)).note
-    "preprocessing is assumed (mean 0.5, std 0.5 and the size 224 × 224); pass transform= for ..."
+    >>> preprocessing_of(nn.Conv2d(3, 8, 8)).note.split(";")[0]
+    'preprocessing is assumed (mean 0.5, std 0.5 and the size 224 × 224)'
     """
     found = _declared(module) or _of_torchvision(module)
     if found is None:
@@ -56,10 +58,10 @@ def _declared(module: nn.Module) -> Preprocessing | None:
     config = getattr(module, "pretrained_cfg", None)
     if isinstance(config, dict) and config.get("input_size"):
         return preprocessing.from_timm(module, input_size(module))
-    tower: Any = module
-    if is_of(module, "open_clip") and getattr(module, "image_mean", None):
-        made = preprocessing.assumed(input_size(module), tower.image_mean, tower.image_std)
-        return replace(made, note="")
+    if (anatomy.is_of(module, "open_clip") or anatomy.is_of(module, "clip")) and input_size(module):
+        mean, std = (getattr(module, name, None) for name in ("image_mean", "image_std"))
+        made = preprocessing.assumed(input_size(module), mean or _OPENAI[0], std or _OPENAI[1])
+        return replace(made, note="") if mean and std else made
     processor = hugging_face.default_processor(module)
     if processor is not None:
         return preprocessing.from_processor(processor, input_size(module))
@@ -68,18 +70,12 @@ def _declared(module: nn.Module) -> Preprocessing | None:
 
 def _of_torchvision(module: nn.Module) -> Preprocessing | None:
     """Preprocessing of torchvision's weights, which their modules do not name."""
-    if not is_of(module, "torchvision.models"):
+    if not anatomy.is_of(module, "torchvision.models"):
         return None
-    colours = _KINETICS_MVIT if is_of(module, "torchvision.models.video.mvit") else _IMAGENET
-    return preprocessing.assumed(input_size(module), *colours)
-
-
-def is_of(module: nn.Module, package: str) -> bool:
-    """Whether a module's class, or one that it is derived from, is of a package."""
-    return any(
-        kind.__module__ == package or kind.__module__.startswith(f"{package}.")
-        for kind in type(module).__mro__
+    colours = (
+        _KINETICS_MVIT if anatomy.is_of(module, "torchvision.models.video.mvit") else _IMAGENET
     )
+    return preprocessing.assumed(input_size(module), *colours)
 
 
 def input_size(module: nn.Module) -> tuple[int, int] | None:
@@ -107,10 +103,10 @@ def input_size(module: nn.Module) -> tuple[int, int] | None:
 def _derived_size(module: nn.Module) -> tuple[int, int] | None:
     """Input size of models that keep only the grids that follow from it."""
     this: Any = module
-    if is_of(module, "torchvision.models.maxvit"):  # the stem and the first block halve it
+    if anatomy.is_of(module, "torchvision.models.maxvit"):  # the stem and the first block halve it
         rows, cols = this.blocks[0].grid_size
         return (4 * rows, 4 * cols)
-    if is_of(module, "torchvision.models.video.mvit"):
+    if anatomy.is_of(module, "torchvision.models.video.mvit"):
         rows, cols = this.pos_encoding.spatial_size
         return (rows * this.conv_proj.stride[1], cols * this.conv_proj.stride[2])
     if hugging_face.takes_patches(module):

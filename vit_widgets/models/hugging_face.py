@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import nn
@@ -53,17 +54,22 @@ class Processor:
         return (int(edge), int(edge)) if edge else None
 
     @property
-    def colours(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and std, per channel, that take a picture in [0, 1] to what comes out."""
+    def colours(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Mean and std, per channel, that take a picture in [0, 1] to what comes out.
+
+        ``None`` where each image is normalised by itself.
+        """
         own = self.processor
-        factor = own.rescale_factor if own.do_rescale else 1.0
+        normalises = getattr(own, "do_normalize", None)
+        mean, std = (own.image_mean, own.image_std) if normalises else (0.0, 1.0)
+        if mean is None or std is None:
+            return None
+        factor = 255 * own.rescale_factor if own.do_rescale else 255.0
         shift = 1.0 if getattr(own, "offset", getattr(own, "rescale_offset", False)) else 0.0
-        normalise = getattr(own, "do_normalize", None)
-        mean = own.image_mean if normalise else (0.0, 0.0, 0.0)
-        std = own.image_std if normalise else (1.0, 1.0, 1.0)
+        means, stds = np.broadcast_to(mean, 3), np.broadcast_to(std, 3)
         return (
-            tuple((m + shift) / (255 * factor) for m in mean),
-            tuple(s / (255 * factor) for s in std),
+            tuple(float(value + shift) / factor for value in means),
+            tuple(float(value) / factor for value in stds),
         )
 
     @property
@@ -97,7 +103,8 @@ def default_processor(module: nn.Module) -> Processor | None:
     from transformers import CONFIG_MAPPING
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 
-    family = kind
+    # timm's wrapper asks for timm's config, which is read off the timm model inside.
+    family = kind if kind != "timm_wrapper" else ""
     while family:
         known = family in CONFIG_MAPPING and CONFIG_MAPPING[family] in IMAGE_PROCESSOR_MAPPING
         if known:

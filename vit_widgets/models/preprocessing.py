@@ -82,8 +82,9 @@ def given(transform: Any) -> Preprocessing:
     torchvision preset, or a Hugging Face image processor, which may be passed as it is.
     """
     processor = hugging_face.as_processor(transform)
-    if processor is not None:
+    if processor is not None and processor.colours is not None:
         return Preprocessing(processor, *processor.colours, bgr=processor.is_bgr)
+    transform = processor or transform
     steps: Sequence[Any] = getattr(transform, "transforms", [transform])
     for step in reversed(steps):
         mean, std = getattr(step, "mean", None), getattr(step, "std", None)
@@ -111,14 +112,14 @@ def from_processor(
     processor: hugging_face.Processor, size: tuple[int, int] | None
 ) -> Preprocessing:
     """Preprocess as a Hugging Face processor class does by default, at the model's own size."""
+    if processor.colours is None:
+        return assumed(size or processor.size)
     kind = type(processor.processor).__name__.removesuffix("Pil")
-    mean, std = processor.colours
-    made = assumed(size or processor.size, mean, std)
+    made = assumed(size or processor.size, *processor.colours)
     return replace(
         made,
         transform=_in_bgr(made.transform) if processor.is_bgr else made.transform,
-        note=f"preprocessing is the default of {kind}, not that of a checkpoint: its processor can "
-        "be passed as transform=",
+        note=f"preprocessing is the class default of {kind}; pass transform= for the checkpoint's",
         bgr=processor.is_bgr,
     )
 

@@ -7,7 +7,7 @@ from torch import nn
 # Where the libraries keep the tower: Hugging Face, open_clip and OpenAI's clip.
 _TOWERS = ("vision_model", "vision_tower", "visual")
 # What only a model with a text side has.
-_TEXT = ("text_model", "language_model", "encode_text", "get_text_features")
+_TEXT = ("text_model", "language_model", "text_encoder", "text_decoder", "encode_text")
 
 
 def image_tower(module: nn.Module) -> tuple[str, nn.Module] | None:

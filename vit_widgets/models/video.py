@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vit_widgets.models import anatomy
 from vit_widgets.models.images import Picture, read_images
 
 
@@ -48,7 +49,7 @@ def clip_of(module: nn.Module) -> Clip | None:
         frames = getattr(config, name, None)
         if isinstance(frames, int):
             return Clip(frames)
-    if any(kind.__module__.startswith("torchvision.models.video") for kind in type(module).__mro__):
+    if anatomy.is_of(module, "torchvision.models.video"):
         places: Any = getattr(module, "pos_encoding", None)  # MViT counts its frames
         stride = module.conv_proj.stride[0] if places is not None else 1  # type: ignore[index]
         return Clip(None if places is None else places.temporal_size * stride, frame_axis=2)
