@@ -519,6 +519,17 @@ def test_names_of_classes_are_the_configs_and_never_its_placeholders():
     assert vw.load(hf.ViTForImageClassification(config)).labels == ("cat", "dog")
 
 
+def test_images_are_passed_by_the_name_that_a_forward_gives_them():
+    """Breaks when images land in whatever a forward takes first."""
+
+    class LabelsFirst(nn.Module):
+        def forward(self, labels=None, pixel_values=None):
+            assert labels is None
+            return {"logits": pixel_values.mean(dim=(2, 3))}
+
+    assert vw.load(LabelsFirst()).predict(torch.rand(2, 3, 8, 8)).shape == (2, 3)
+
+
 def test_four_channels_arrive_by_tensor_or_transform():
     """Breaks when extra channels are refused, or shown as grey."""
     module = timm.create_model("test_vit", in_chans=4, num_classes=3).eval()
