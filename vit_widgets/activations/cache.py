@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from vit_widgets.activations.intercept import AttentionEvent, Interception, NeuronEvent
-from vit_widgets.activations.placement import Placement, place, sizes_of
+from vit_widgets.activations.placement import Placement, place, sizes_of, unplaced
 from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.models import VisionModel, anatomy, load
 
@@ -155,7 +155,7 @@ def capture(
         repeated = anatomy.repeated_parts(parts) if {"tokens", "neurons"} & set(keep) else []
         seen = Interception(parts, tuple(batch.shape), neurons="neurons" in keep)
         with _outputs_of(repeated if "tokens" in keep else []) as outputs, seen:
-            output = model.module(batch)
+            output = model.run(batch)
     # Where attention is seen also says which of the repeated parts are the blocks.
     attending = [event.module for event in seen.attention]
     blocks = anatomy.blocks_around((path for path, _ in repeated), attending)
@@ -163,7 +163,7 @@ def capture(
     placement = Placement(None, reason="no attention was seen")
     if "attention" in keep and seen.attention:
         placement = _placement(model, seen, tuple(images.shape))
-    scores = anatomy.logits(output)
+    scores = model.logits(output)
     return ActivationCache(
         model=model,
         images=images,
@@ -179,6 +179,8 @@ def capture(
 
 
 def _placement(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -> Placement:
+    if len(shape) != 4:
+        return unplaced(seen.attention, shape[0], "the places of tokens in a video are not known")
     known = _placements.setdefault(model.module, {})
     images, channels, height, width = shape
     if shape[1:] not in known:

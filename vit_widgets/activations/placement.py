@@ -172,6 +172,12 @@ def place(
     return Placement(axis, tuple(known), reason)
 
 
+def unplaced(events: Sequence[AttentionEvent], images: int, reason: str) -> Placement:
+    """Place nothing, for one reason."""
+    sizes = [size for event in events if (size := sizes_of(event, images)) is not None]
+    return Placement(None, tuple(_unknown(size, reason) for size in sizes), reason)
+
+
 def sizes_of(event: AttentionEvent, images: int) -> _Size | None:
     """Read the sizes of an attention; ``None`` if it is none within an image."""
     if event.queries is not None and event.keys is not None:
@@ -350,7 +356,7 @@ def _run(
     batch = model.to_device(batch)
     trial = Trial(events, batch, plan, attention_only=attention_only)
     with model.evaluating() as parts, _remembered(parts), trial:
-        model.module(batch)
+        model.run(batch)
     return trial
 
 

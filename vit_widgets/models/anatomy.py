@@ -160,10 +160,45 @@ def logits(output: Any) -> torch.Tensor | None:
     return None
 
 
+def is_of(module: nn.Module, package: str) -> bool:
+    """Whether a module's class, or one that it is derived from, is of a package.
+
+    Examples
+    --------
+    >>> is_of(nn.Linear(1, 1), "torch.nn"), is_of(nn.Linear(1, 1), "torch.n")
+    (True, False)
+    """
+    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in type(module).__mro__)
+
+
+def gives_features(module: nn.Module) -> bool:
+    """Whether the vectors that a model returns are known to be features, not class scores.
+
+    So it is for the vision tower of a model of images and text, and for a model without its head.
+
+    Examples
+    --------
+    >>> import timm
+    >>> gives_features(timm.create_model("test_vit", num_classes=0))
+    True
+    """
+    if is_of(module, "open_clip") or is_of(module, "clip"):  # embeddings, whatever the tower is
+        return True
+    classes = getattr(module, "num_classes", None)
+    if isinstance(classes, int):
+        return classes == 0
+    heads = [getattr(module, name, None) for name in ("head", "heads", "fc", "classifier")]
+    heads = [head for head in heads if isinstance(head, nn.Module)]
+    return bool(heads) and all(isinstance(head, nn.Identity) for head in heads)
+
+
 def takes_channels(module: nn.Module, channels: int) -> bool:
     """Whether some convolution takes so many channels; ``True`` where there is none to ask.
 
-    Any of them counts, not the first: parts may be registered in another order than they run.
+    Any of them counts, not the first: parts may be registered in another order than they run. A
+    model that transforms colours first may say itself what it takes (timm's ``in_chans``).
     """
-    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    if getattr(module, "in_chans", None) == channels:
+        return True
+    convolutions = [part for part in module.modules() if isinstance(part, (nn.Conv2d, nn.Conv3d))]
     return not convolutions or any(part.in_channels == channels for part in convolutions)
