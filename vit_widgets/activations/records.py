@@ -77,6 +77,11 @@ class AttentionRecord:
     _members: np.ndarray = field(default=None)  # type: ignore[arg-type]
 
     @property
+    def signed(self) -> bool:
+        """Whether weights may be negative: no softmax alone made them."""
+        return self.kind == "difference"
+
+    @property
     def nbytes(self) -> int:
         """Bytes that this record keeps alive: q and k, a mask, or the weights of a softmax."""
         event = self._event

@@ -60,9 +60,12 @@ class Grid:
         )
 
     def at(self, y: float, x: float) -> tuple[int, int] | None:
-        """Row and column of the patch over a pixel; ``None`` outside the grid."""
-        row = int((y - self.origin[0]) // self.cell[0])
-        col = int((x - self.origin[1]) // self.cell[1])
+        """Row and column of the patch over a point in pixels; ``None`` outside the grid.
+
+        A point on the line between two patches belongs to the later one.
+        """
+        row = int(((y - self.origin[0]) / self.cell[0] + 1e-9) // 1)
+        col = int(((x - self.origin[1]) / self.cell[1] + 1e-9) // 1)
         return (row, col) if 0 <= row < self.rows and 0 <= col < self.cols else None
 
     def center(self, row: int, col: int) -> tuple[float, float]:
