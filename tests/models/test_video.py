@@ -154,6 +154,14 @@ def test_one_picture_makes_a_video_where_that_is_wanted():
     assert model.predict([picture] * 4).shape == (1, 5)
 
 
+def test_a_video_of_other_channels_is_refused():
+    """Breaks when channels are counted on another axis, or convolutions of three axes are not."""
+    model = vw.load(MODELS["VideoMAE"][0]())
+    assert model.batch(torch.rand(1, 4, 3, 32, 32)).shape == (1, 4, 3, 32, 32)
+    with pytest.raises(ValueError, match="4 channels"):
+        model.batch(torch.rand(1, 3, 4, 32, 32))
+
+
 def test_a_video_of_five_axes_reaches_any_model():
     """Breaks when one's own video model cannot be given a video, or its axes are turned."""
 

@@ -300,7 +300,8 @@ def load(
     model
         ``"demo"`` (bundled, trained, offline), any timm architecture name, or any ``nn.Module``
         (timm, torchvision, Hugging Face, open_clip, your own). Of a model of images and text the
-        vision tower is opened, and a note says so.
+        vision tower is opened, and a note says so. A model of videos takes videos wherever images
+        are named (:meth:`VisionModel.batch`).
     pretrained
         For a timm name: download the trained weights (default), or use random ones.
     transform
@@ -428,11 +429,11 @@ def _with_values(module: nn.Module) -> nn.Module:
                 "for example module(torch.zeros(1, 3, 224, 224)), and open it then"
             )
             raise ValueError(msg)
-        if tensor.is_meta and not hasattr(module, "_hf_hook"):  # accelerate fetches the values
+        if tensor.is_meta:
             msg = (
                 f"the weights of {kind} lie on the meta device and have no values ({name}); give "
                 'it some, for example module.to_empty(device="cpu") and '
-                "module.load_state_dict(weights), and open it then"
+                "module.load_state_dict(weights), or load it without offloading, and open it then"
             )
             raise ValueError(msg)
     return module
