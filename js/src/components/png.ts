@@ -5,7 +5,7 @@ import { fit, scaled } from "../lib/geometry";
 import { headHeat, meanHeat } from "../lib/heat";
 import { orderHeads } from "../lib/order";
 import { statistic } from "../lib/packet";
-import { readout, sentence } from "../lib/readout";
+import { readout, remark, sentence } from "../lib/readout";
 import type { InspectorState } from "../lib/state";
 import { context2d, el } from "./dom";
 import { queryMark } from "./head_thumbnails";
@@ -75,8 +75,9 @@ export function drawPng(view: AttentionView<InspectorState>): HTMLCanvasElement 
   const after = write(store.get("title"), PADDING, 32, "600 16px", ink);
   write(store.get("subtitle"), PADDING + after + 12, 32, "12px", grey);
   const read = readout(attention, pointed.get());
-  if (read) write(sentence(read), PADDING, 54, "12px", grey);
+  const said = read ? write(sentence(read), PADDING, 54, "12px", grey) : 0;
   if (!shown || !layer) return canvas;
+  if (!matrix) write(remark(shown), PADDING + said + 16, 54, "12px", grey);
 
   const top = 76;
   const box = { x: PADDING, y: top, ...picture };
