@@ -42,6 +42,12 @@ class Places:
     width: np.ndarray
     clean: bool
 
+    @classmethod
+    def nowhere(cls, leading: int, tokens: int) -> Places:
+        """Say of some tokens that they depend on no pixel."""
+        none = np.full((leading, tokens), -1)
+        return cls(none, none, np.ones_like(none), np.ones_like(none), clean=True)
+
     @property
     def any(self) -> bool:
         """Whether some token lies somewhere."""
