@@ -30,22 +30,16 @@ from vit_widgets.activations.key_axis import (
     follow,
     follow_parts,
 )
+from vit_widgets.activations.neurons import STEPS, NeuronEvent, NeuronWatch
 from vit_widgets.models.geometry import Grid
 
 Source = Literal["sdpa", "mha", "softmax"]
 
-_ACTIVATIONS = {"gelu", "silu", "relu", "relu_", "hardswish", "quick_gelu", "mish", "leaky_relu"}
-# What may stand between the activation of a feed-forward layer and its second projection.
-_BESIDE_NEURONS = {
-    *("dropout", "dropout_", "mul", "__mul__", "layer_norm", "contiguous", "reshape", "view"),
-    *("permute", "transpose", "flatten", "to"),
-}
 _SOFTMAXES = {"softmax", "_softmax"}
 _BEGINNINGS = {
     *_SOFTMAXES,
     *("conv2d", "scaled_dot_product_attention", "multi_head_attention_forward"),
 }
-_NEURON_STEPS = _ACTIVATIONS | _BESIDE_NEURONS | {"linear", "conv2d"}
 
 
 @dataclass(frozen=True)
@@ -77,14 +71,6 @@ class AttentionEvent:
     causal: bool = False
     weights: torch.Tensor | None = None
     mixed: bool = False
-
-
-@dataclass(frozen=True)
-class NeuronEvent:
-    """The input of a projection that follows an activation function: (..., neuron)."""
-
-    module: str
-    values: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -126,19 +112,23 @@ class Interception(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.attention: list[AttentionEvent] = []
-        self.neurons: list[NeuronEvent] = []
         self.stem: Grid | None = None
+        parts = list(parts)
         self._names = {id(part): path for path, part in parts}
         self._image_shape = image_shape
-        self._with_neurons = neurons
-        self._beginnings = _BEGINNINGS | (_NEURON_STEPS if neurons else set())
+        self._neurons = NeuronWatch(parts, image_shape[0]) if neurons else None
+        self._beginnings = _BEGINNINGS | (STEPS if neurons else set())
         self._following = False
         self._keys: MutableMapping[torch.Tensor, _Keys] = WeakIdKeyDictionary()
-        self._activated: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
         self._watchers: dict[object, Callable[..., Any]] = {
             functional.scaled_dot_product_attention: self._fused,
             functional.multi_head_attention_forward: self._multi_head,
         }
+
+    @property
+    def neurons(self) -> list[NeuronEvent]:
+        """What may be hidden units of a feed-forward layer, in execution order."""
+        return self._neurons.events if self._neurons is not None else []
 
     def __torch_function__(
         self,
@@ -165,8 +155,9 @@ class Interception(TorchFunctionMode):
             self._note_stem(args, kwargs, result)
         if self._following:
             self._follow_keys(name, args, kwargs, result)
-        if self._with_neurons and name in _NEURON_STEPS:
-            self._follow_neurons(name, _operands(name, args, kwargs), result)
+        if self._neurons is not None and name in STEPS:
+            operands = _operands(name, args, kwargs)
+            self._neurons.see(name, operands, kwargs, result, self._running)
         return result
 
     # --- the three ways attention is seen -------------------------------------------------------
@@ -283,19 +274,6 @@ class Interception(TorchFunctionMode):
             and unpadded
         ):
             self.stem = Grid(int(result.shape[-2]), int(result.shape[-1]), stride)
-
-    def _follow_neurons(self, name: str, args: list[Any], result: Any) -> None:
-        if not isinstance(result, torch.Tensor):
-            return
-        if name in _ACTIVATIONS:
-            self._activated[result] = True
-        elif name in {"linear", "conv2d"}:
-            if args[0] in self._activated:
-                self.neurons.append(NeuronEvent(self._running(), args[0].detach()))
-        elif name in _BESIDE_NEURONS and any(
-            isinstance(arg, torch.Tensor) and arg in self._activated for arg in args
-        ):
-            self._activated[result] = True
 
     def _running(self) -> str:
         """Path of the innermost module whose forward is on the stack, read off the frames.
