@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from vit_widgets.activations.intercept import AttentionEvent, Interception
-from vit_widgets.activations.neurons import feed_forwards
+from vit_widgets.activations.neurons import apart_from_attention, feed_forwards
 from vit_widgets.activations.placement import Placement, place
 from vit_widgets.activations.records import AttentionRecord, heads_and_groups
 from vit_widgets.models import VisionModel, anatomy, load
@@ -158,7 +158,8 @@ def capture(
             output = model.module(batch)
     # Where attention and neurons are seen also says which of the repeated parts are the blocks.
     attending = [event.module for event in seen.attention]
-    blocks = anatomy.blocks_around(parts, attending, (event.module for event in seen.neurons))
+    feeding = apart_from_attention(seen.neurons, attending)
+    blocks = anatomy.blocks_around(parts, attending, (event.path for event in feeding))
     of_blocks = [(path, value) for path, value in outputs if path in blocks]
     placement = Placement(None, "attention was not kept")
     if "attention" in keep:
@@ -179,7 +180,7 @@ def capture(
         placement=placement,
         _tokens=tuple(value for _, value in of_blocks) if "tokens" in keep else None,
         _neurons=(
-            tuple(event.values for event in feed_forwards(seen.neurons, blocks, attending))
+            tuple(event.values for event in feed_forwards(feeding, blocks))
             if "neurons" in keep
             else None
         ),

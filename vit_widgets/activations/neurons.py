@@ -11,6 +11,7 @@ leaves out what only looks alike: gates, squeeze and excitation, position biases
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,16 +33,26 @@ def _operators(*names: str) -> set[str]:
 _ACTIVATIONS = _operators(
     *("gelu", "silu", "relu", "relu6", "hardswish", "mish", "leaky_relu", "elu", "celu", "selu"),
     *("prelu", "rrelu", "softplus", "softsign", "sigmoid", "hardsigmoid", "logsigmoid", "tanh"),
-    *("hardtanh", "erf", "exp", "square", "pow", "glu", "threshold", "clamp", "clamp_min", "sin"),
+    *("hardtanh", "erf", "exp", "glu", "threshold"),
 )
 _PRODUCTS = _operators("mul", "multiply", "div", "divide", "truediv", "addcmul")
 _SUMS = _operators("add", "sub", "cat", "concat")
 # The same units afterwards, at the same places or in another layout.
 _BESIDE = {
-    *_operators("dropout", "alpha_dropout", "feature_dropout"),
+    *_operators("dropout", "alpha_dropout", "feature_dropout", "pow", "square", "clamp"),
     *("layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm", "normalize"),
     *("contiguous", "clone", "to", "type", "type_as", "float", "half", "bfloat16", "double"),
-    *("reshape", "view", "view_as", "flatten", "unflatten", "permute", "transpose", "movedim"),
+    *(
+        "reshape",
+        "reshape_as",
+        "view",
+        "view_as",
+        "flatten",
+        "unflatten",
+        "permute",
+        "transpose",
+        "movedim",
+    ),
     *("swapaxes", "squeeze", "unsqueeze", "mT", "T", "t", "pad", "roll", "__getitem__"),
     *("chunk", "split", "split_with_sizes", "unbind", "narrow", "tensor_split"),
 }
@@ -59,6 +70,8 @@ class NeuronEvent:
 
     Attributes
     ----------
+    path
+        Path of the layer: the smallest part that holds both projections.
     module
         Path of the second projection.
     values
@@ -78,6 +91,7 @@ class NeuronEvent:
         Path of the block around it; empty until :func:`feed_forwards` has found it.
     """
 
+    path: str
     module: str
     values: torch.Tensor
     shape: tuple[int, ...]
@@ -100,7 +114,8 @@ class _Units:
 
     features: int  # width of what was projected
     positions: int  # over all images
-    first: int  # which projection it was
+    first: int  # which projection it was, counted in execution order
+    module: str  # where that projection is
     activated: bool = False
     spatial: bool = False
     gated: bool = False
@@ -135,6 +150,8 @@ class NeuronWatch:
         # Projected coordinates are position biases; they are kept as buffers.
         self._tables = {id(table) for _, part in parts for table in part._buffers.values()}
         self._units: MutableMapping[torch.Tensor, _Units] = WeakIdKeyDictionary()
+        # Units that were joined with others (attention, in a parallel block) for one projection.
+        self._joined: MutableMapping[torch.Tensor, torch.Tensor] = WeakIdKeyDictionary()
         self._seen: list[NeuronEvent | None] = []
         self._projections = 0
 
@@ -186,20 +203,43 @@ class NeuronWatch:
         running: Callable[[], str],
     ) -> None:
         """Note a projection over one axis: the second of a layer, or a first, or both."""
-        units = self._units.get(given)
-        ends = None
-        if units is not None and units.activated and self._closes(units, given, result, axis):
+        hidden = self._joined.get(given, given)
+        units = self._units.get(hidden)
+        ends, module = None, running()
+        if units is not None and units.activated and self._closes(units, hidden, result, axis):
             ends = len(self._seen)
-            self._seen.append(self._event(units, given, axis, running()))
+            self._seen.append(self._event(units, hidden, axis, module))
+        self._begin(given, width, result, module, ends=ends)
+
+    def _begin(
+        self,
+        given: torch.Tensor,
+        width: int,
+        result: torch.Tensor,
+        module: str,
+        *,
+        ends: int | None = None,
+        spatial: bool = False,
+    ) -> None:
+        """Follow what a projection gives, unless it was given a table."""
         if id(given) not in self._tables:
-            positions = given.numel() // width
-            self._units[result] = _Units(width, positions, self._projections, ends=ends)
+            self._units[result] = _Units(
+                features=width,
+                positions=given.numel() // width,
+                first=self._projections,
+                module=module,
+                ends=ends,
+                spatial=spatial,
+            )
             self._projections += 1
 
     def _closes(self, units: _Units, given: torch.Tensor, result: torch.Tensor, axis: int) -> bool:
-        """Whether a projection gives back the width and the places that its layer was given."""
+        """Whether a projection gives back the width and the places that its layer was given.
+
+        A width of one is no stream of tokens: it is a map of scores.
+        """
         positions = given.numel() // given.shape[axis]
-        return units.features == result.shape[axis] and units.positions == positions
+        return 1 < units.features == result.shape[axis] and units.positions == positions
 
     def _convolve(
         self,
@@ -218,10 +258,8 @@ class NeuronWatch:
             self._project(given, width, result, axis, running)
         elif groups > 1 and units is not None and _keeps_units(weight, groups, units):
             self._units[result] = replace(units, spatial=True)
-        elif groups < width and id(given) not in self._tables:
-            positions = given.numel() // width
-            self._units[result] = _Units(width, positions, self._projections, spatial=True)
-            self._projections += 1
+        elif groups < width:
+            self._begin(given, width, result, running(), spatial=True)
 
     def _follow(self, name: str, operands: Sequence[Any], result: Any) -> None:
         if name in {"cat", "concat"}:
@@ -239,9 +277,14 @@ class NeuronWatch:
         if name in _SUMS:
             # Added to anything but itself it is the residual stream, no longer these units.
             if foreign or any(other.first != units.first for other in tagged):
-                for part in tensors:
-                    if part is result:
-                        del self._units[part]  # added in place
+                self._units.pop(result, None)  # it may have been added in place
+                active = [
+                    part
+                    for part, its in zip(tensors, known, strict=True)
+                    if its is not None and its.activated
+                ]
+                if name in {"cat", "concat"} and len(active) == 1:
+                    self._joined[result] = active[0]
                 return
         elif name in _PRODUCTS:
             units = replace(units, gated=units.gated or foreign)
@@ -263,6 +306,7 @@ class NeuronWatch:
         groups = lead // self._images if values.ndim > 2 and lead % self._images == 0 else 1
         inner = tuple(values.shape[1:-1]) if values.ndim > 2 else (1,)
         return NeuronEvent(
+            path=_common(units.module, module),
             module=module,
             values=values.reshape(self._images, -1, values.shape[-1]),
             shape=(groups, *inner) if groups > 1 else inner,
@@ -274,40 +318,55 @@ class NeuronWatch:
         )
 
 
-def feed_forwards(
-    events: Iterable[NeuronEvent], blocks: Iterable[str], attending: Iterable[str]
+def apart_from_attention(
+    events: Iterable[NeuronEvent], attending: Iterable[str]
 ) -> list[NeuronEvent]:
-    """Choose the feed-forward layers of the blocks, in execution order.
-
-    One for each block, but for blocks that have two of them (the inner and outer layers of TNT).
+    """Leave out what attention projects once more before, after or beside its product.
 
     Parameters
     ----------
     events
         From :attr:`NeuronWatch.events`.
-    blocks
-        Paths of the blocks.
     attending
         Paths of the modules that attend.
     """
-    events, attending = list(events), set(attending)
+    attending = set(attending)
+    return [
+        event
+        for event in events
+        if not (event.narrow or event.gated)
+        or not any(_within(event.module, path) for path in attending)
+    ]
+
+
+def feed_forwards(events: Iterable[NeuronEvent], blocks: Iterable[str]) -> list[NeuronEvent]:
+    """Choose the feed-forward layers of the blocks, in execution order.
+
+    One for each block, and as many as it has where a block has several alike (the inner and the
+    outer layer of TNT). Where they differ, the one most like a plain feed-forward layer counts.
+
+    Parameters
+    ----------
+    events
+        From :func:`apart_from_attention`.
+    blocks
+        Paths of the blocks, none of which holds another.
+
+    Returns
+    -------
+    list of NeuronEvent
+        With their `block`.
+    """
+    events = list(events)
     chosen: dict[int, NeuronEvent] = {}
     for block in dict.fromkeys(blocks):
         inside = [
-            (place, event) for place, event in enumerate(events) if _within(event.module, block)
+            (place, event) for place, event in enumerate(events) if _within(event.path, block)
         ]
-        attention = {path for path in attending if path != block and _within(path, block)}
-        own = [
-            (place, event)
-            for place, event in inside
-            if not any(_within(event.module, path) for path in attention)
-        ] or inside
-        if not own:
-            continue
-        best = min(_likeness(event) for _, event in own)
-        own = [(place, event) for place, event in own if _likeness(event) == best]
-        for index, (place, event) in enumerate(own):
-            if not any(_mixes_tokens(event, later) for _, later in own[index + 1 :]):
+        best = min((_likeness(event) for _, event in inside), default=None)
+        alike = [(place, event) for place, event in inside if _likeness(event) == best]
+        for index, (place, event) in enumerate(alike):
+            if not any(_mixes_tokens(event, later) for _, later in alike[index + 1 :]):
                 chosen[place] = replace(event, block=block)
     return [chosen[place] for place in sorted(chosen)]
 
@@ -320,6 +379,12 @@ def _likeness(event: NeuronEvent) -> tuple[bool, bool, bool]:
 def _mixes_tokens(event: NeuronEvent, later: NeuronEvent) -> bool:
     """Whether a layer has the tokens of a later one as features, as the first in an MLP-Mixer."""
     return event.features == later.values.shape[1] and event.values.shape[1] == later.features
+
+
+def _common(first: str, second: str) -> str:
+    """Give the path of the smallest part that holds two others."""
+    steps = zip(first.split("."), second.split("."), strict=False)
+    return ".".join(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], steps))
 
 
 def _within(path: str, around: str) -> bool:

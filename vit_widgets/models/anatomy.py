@@ -128,8 +128,7 @@ def blocks_around(
     parts
         From :func:`walk`.
     attending, feeding
-        Paths of the modules that attend, and of the second projections of feed-forward layers, in
-        execution order.
+        Paths of the modules that attend, and of the feed-forward layers, in execution order.
 
     Returns
     -------
@@ -154,15 +153,35 @@ def blocks_around(
         for path in dict.fromkeys(feeding)
         if not any(_within(path, around) for around in attention)
     ]
-    blocks: dict[str, None] = {}
-    for path in attending:
-        around = _around_both(path, members, containers, attending, feeding)
-        blocks[around or _smallest(path, members)] = None
-    for path in feeding:
-        around = _smallest(path, members)
-        if not any(_within(path, block) or _within(block, around) for block in blocks):
-            blocks[around] = None
+    around = {
+        path: _around_both(path, members, containers, attending, feeding) for path in attending
+    }
+    # What holds blocks is a stage, even if it attends between them as well.
+    found = {block for block in around.values() if block}
+    blocks = {block: None for block in around.values() if block and not _holds_any(block, found)}
+    for path in (*attending, *feeding):
+        if not any(_within(path, block) for block in blocks):
+            blocks[_alone(path, members, blocks)] = None
     return [block for block in blocks if block]
+
+
+def _alone(path: str, members: Collection[str], blocks: Collection[str]) -> str:
+    """Find the block around what stands alone: the smallest repeated part, or what is in it.
+
+    A stage that holds blocks is none; the largest part of it that holds no other block is.
+    """
+    found = ""
+    for around in _upwards(path):
+        if _holds_any(around, blocks):
+            return found
+        found = around
+        if around in members:
+            return around
+    return ""
+
+
+def _holds_any(around: str, blocks: Iterable[str]) -> bool:
+    return any(_inside(block, around) for block in blocks)
 
 
 def _around_both(
@@ -203,10 +222,6 @@ def _members(parts: Iterable[tuple[str, nn.Module]]) -> set[str]:
 
 def _holds(part: nn.Module) -> bool:
     return isinstance(part, (nn.ModuleList, nn.Sequential))
-
-
-def _smallest(path: str, members: Collection[str]) -> str:
-    return next((around for around in _upwards(path) if around in members), "")
 
 
 def _upwards(path: str) -> Iterator[str]:
