@@ -367,6 +367,26 @@ class Interception(TorchFunctionMode):
             signed=tag.form == "difference",
         )
 
+    def note_given(
+        self, module: nn.Module, _inputs: tuple[Any, ...], _output: Any, told: Any
+    ) -> None:
+        """Record what the user says of a module that hides its attention (:mod:`given`)."""
+        number = sum(event.source == "given" for event in self.attention)
+        event = AttentionEvent(
+            module=self._names.get(id(module), ""),
+            source="given",
+            call=-1 - number,
+            chosen=self._choice.applied,
+            of=type(module).__name__,
+        )
+        if isinstance(told, tuple):
+            queries, keys = told
+            scale = queries.shape[-1] ** -0.5
+            event = replace(event, queries=_copy(queries), keys=_copy(keys), scale=scale)
+        else:
+            event = replace(event, weights=told.detach())
+        self.attention.append(event)
+
     def _note(self, call: int, **seen: Any) -> None:
         module = module_frame().get("self")
         kind = type(module).__name__
@@ -429,6 +449,8 @@ class Interception(TorchFunctionMode):
                     if axis is not None:
                         for part in result:
                             self._keys[part] = replace(keys, axis=axis)
+                continue
+            if not isinstance(result, torch.Tensor):
                 continue
             where = _positional(name, args, kwargs)
             if keys is not None:

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vit_widgets.activations.given import asked
 from vit_widgets.activations.intercept import AttentionEvent
 from vit_widgets.activations.mixtures import (
     Places,
@@ -106,6 +107,14 @@ class Placement:
     layouts: tuple[Layout, ...] = ()
     reason: str = ""
 
+    def fits(self, events: Sequence[AttentionEvent], images: int) -> bool:
+        """Whether another forward attended in the same way: as often, over as many tokens."""
+        sizes = [size for event in events if (size := sizes_of(event, images)) is not None]
+        return [(size.queries, size.keys, size.leading) for size in sizes] == [
+            (layout.query_axis.size, layout.key_axis.size, layout.members.size)
+            for layout in self.layouts
+        ]
+
 
 @dataclass(frozen=True)
 class _Size:
@@ -163,6 +172,8 @@ def place(
         reasons = _by_trace(model, shape, events, sizes, left, stems, prefix, layouts)
     for index, event in enumerate(events):
         size = sizes[index]
+        if layouts[index] is None and size is not None:
+            layouts[index] = _said(size, shape, model.grid)
         if layouts[index] is None and size is not None:
             reason = _CHOSEN if event.chosen else reasons.get(index, "")
             layouts[index] = _unknown(size, reason)
@@ -227,6 +238,22 @@ def _unknown(size: _Size, reason: str) -> Layout:
         where = f"the places of its {size.queries} queries and {size.keys} keys were not found"
     why = f"{where}: {reason}" if reason else where
     return Layout(TokenAxis(size.queries), TokenAxis(size.keys), members, kind, "unknown", why)
+
+
+def _said(size: _Size, shape: tuple[int, int, int], grid: tuple[int, int] | None) -> Layout | None:
+    """Lay tokens out as the user says (``load(grid=)``), where the counts agree with that."""
+    if grid is None or size.groups != 1:
+        return None
+    rows, cols = grid
+    lattice = Grid(rows, cols, (shape[1] / rows, shape[2] / cols))
+    axes = []
+    for count in (size.queries, size.keys):
+        extra = count - lattice.size
+        if not 0 <= extra <= MAX_PREFIX:
+            return None
+        axes.append(TokenAxis(count, tuple(f"prefix {index}" for index in range(extra)), lattice))
+    members = np.arange(size.leading)[None]
+    return Layout(axes[0], axes[1], members, "self", "given")
 
 
 def _reference(layouts: Sequence[Layout]) -> TokenAxis | None:
@@ -363,7 +390,12 @@ def _run(
 ) -> Trial:
     batch = model.to_device(batch)
     trial = Trial(events, batch, plan, attention_only=attention_only)
-    with model.evaluating() as parts, _remembered(parts), trial:
+    with (
+        model.evaluating() as parts,
+        _remembered(parts),
+        asked(parts, model.attention, trial.note_given),
+        trial,
+    ):
         model.run(batch)
     return trial
 
