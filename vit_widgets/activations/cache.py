@@ -204,8 +204,11 @@ def _placement(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -
 def _records(
     events: list[AttentionEvent], images: int, placement: Placement
 ) -> Iterator[AttentionRecord]:
-    sized = [(event, size) for event in events if (size := sizes_of(event, images)) is not None]
-    for layer, ((event, size), layout) in enumerate(zip(sized, placement.layouts, strict=True)):
+    layer = 0
+    for event, layout in zip(events, placement.layouts, strict=True):
+        size = sizes_of(event, images)
+        if layout is None or size is None:
+            continue  # a product across the batch, not attention within an image
         groups, heads = layout.members.shape
         yield AttentionRecord(
             name=event.module,
@@ -224,7 +227,9 @@ def _records(
             mixed=event.mixed,
             _event=event,
             _members=layout.members,
+            _images_last=layout.images_last,
         )
+        layer += 1
 
 
 @contextlib.contextmanager

@@ -87,6 +87,8 @@ class Trial(TorchFunctionMode):
     ----------
     sites
         For each site float32 (image, leading, token, feature): a token in a few numbers.
+    tokens
+        How many tokens each site has.
     plan
         How the operation at each step was cut.
     """
@@ -101,6 +103,7 @@ class Trial(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.sites: dict[Site, np.ndarray] = {}
+        self.tokens: dict[Site, int] = {}
         self.plan: dict[int, str] = dict(plan or {})
         self._looking = plan is None and not attention_only
         self._attention_only = attention_only
@@ -414,17 +417,27 @@ class Trial(TorchFunctionMode):
 
     def _note(self, site: Site, rows: torch.Tensor) -> None:
         """Sum up the tokens of a site, (..., token, feature), in a few numbers each."""
+        self.tokens[site] = int(rows.shape[-2])
         self.sites[site] = summary(rows, self._images, self._features)
+        if rows.shape[0] != self._images and rows.shape[0] % self._images == 0:
+            # Images and heads (or windows) share the first axis; the images may come last in it.
+            turned = rows.unflatten(0, (-1, self._images)).transpose(0, 1)
+            call, role = site
+            self.sites[call, f"{role}, images last"] = summary(turned, self._images, self._features)
 
 
 def summary(rows: torch.Tensor, images: int, features: int) -> np.ndarray:
-    """Project (..., token, feature) to float32 (image, leading, token, `features`)."""
-    if rows.shape[0] % images or rows.ndim < 3:
-        return np.zeros((images, 0, 0, features), dtype=np.float32)
+    """Project (..., token, feature) to float32 (image, leading, token, `features`).
+
+    Empty where the first axis is no multiple of the images.
+    """
+    if rows.ndim < 3 or rows.shape[0] % images:
+        return np.zeros((images, 0, rows.shape[-2], features), dtype=np.float32)
     generator = torch.Generator().manual_seed(0)
     basis = torch.randn(rows.shape[-1], features, generator=generator)
     flat = rows.detach().reshape(-1, *rows.shape[-2:]).float().nan_to_num(posinf=0, neginf=0)
-    projected = flat @ basis.to(flat.device)
+    with torch.autocast(flat.device.type, enabled=False):
+        projected = flat @ basis.to(flat.device)
     return projected.reshape(images, -1, rows.shape[-2], features).cpu().numpy()
 
 
