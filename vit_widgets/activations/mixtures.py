@@ -110,7 +110,9 @@ def read_places(seen: np.ndarray, row_bits: int, col_bits: int) -> Places:
     digits = np.where(to_first < SAME, 0, np.where(to_second < SAME, 1, 2))[: row_bits + col_bits]
     row, height, clean_row = _spelled(digits[:row_bits])
     col, width, clean_col = _spelled(digits[row_bits:])
-    everywhere = (digits == 2).all(axis=0)  # a sum over the image has no place
+    # A sum over the image, or over whole rows or columns of it, has no place.
+    both = digits == 2
+    everywhere = both[:row_bits].all(axis=0) | both[row_bits:].all(axis=0)
     clean = bool((clean_row & clean_col & ~everywhere)[alive].all())
     return Places(np.where(alive, row, -1), np.where(alive, col, -1), height, width, clean)
 

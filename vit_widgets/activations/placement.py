@@ -16,7 +16,7 @@ of its own place alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -36,6 +36,7 @@ from vit_widgets.activations.mixtures import (
     read_places,
     textures,
 )
+from vit_widgets.activations.outputs import outputs_of
 from vit_widgets.activations.trial import Site, Trial
 from vit_widgets.models import VisionModel, anatomy
 from vit_widgets.models.geometry import MAX_PREFIX, Grid, TokenAxis, candidate_axes
@@ -444,6 +445,7 @@ def _run(
     events: Sequence[AttentionEvent],
     plan: dict[int, str] | None = None,
     *,
+    blocks: Collection[str] = (),
     attention_only: bool = False,
 ) -> Trial:
     batch = model.to_device(batch)
@@ -451,10 +453,12 @@ def _run(
     with (
         model.evaluating() as parts,
         _remembered(parts),
+        outputs_of([part for part in parts if part[0] in blocks]) as outputs,
         asked(parts, model.attention, trial.note_given),
         trial,
     ):
         model.run(batch)
+    trial.note_outputs([value for _, value in outputs])
     return trial
 
 
@@ -486,8 +490,8 @@ def _by_trace(
     layouts: list[Layout | None],
 ) -> dict[int, str]:
     """Let every token spell its address; give the reason where that fails."""
-    finest = _finest(shape, stems)
-    sites, varying, row_bits, col_bits = _spelling(model, shape, events, finest)
+    finest = finest_grid(shape, stems)
+    sites, varying, row_bits, col_bits = spelling(model, shape, events, finest)
     reasons: dict[int, str] = {}
     for index in asked:
         size = sizes[index]
@@ -513,18 +517,20 @@ def _by_trace(
     return reasons
 
 
-def _finest(shape: tuple[int, int, int], stems: Sequence[Grid]) -> Grid:
+def finest_grid(shape: tuple[int, int, int], stems: Sequence[Grid]) -> Grid:
+    """Choose the finest patches that are told apart on an input of (channels, height, width)."""
     _, height, width = shape
     cells = [stem.cell for stem in stems if min(stem.cell) >= FINEST]
     down, across = min(cells, default=(FINEST, FINEST))
     return Grid(-(-height // int(down)), -(-width // int(across)), (int(down), int(across)))
 
 
-def _spelling(
+def spelling(
     model: VisionModel,
     shape: tuple[int, int, int],
     events: Sequence[AttentionEvent],
     finest: Grid,
+    blocks: Collection[str] = (),
 ) -> tuple[dict[Site, np.ndarray], set[Site], int, int]:
     """Run the mixtures, in as many parts as memory asks for.
 
@@ -537,7 +543,8 @@ def _spelling(
     both = textures(shape)
     images = [mixture(both, mask, finest) for mask in masks]
     # The highest bits of row and column are enough to see what mixes tokens.
-    looking = _run(model, torch.stack([*both, images[0], images[row_bits]]), events)
+    batch = torch.stack([*both, images[0], images[row_bits]])
+    looking = _run(model, batch, events, blocks=blocks)
     together = max(1, _MOST_PIXELS // (shape[1] * shape[2]) - 2)
     seen: dict[Site, list[np.ndarray]] = {
         site: [values[:2], values[2:3]] for site, values in looking.sites.items()
@@ -548,7 +555,7 @@ def _spelling(
         part = rest[start : start + together]
         # The first texture leads each part: what is the same for all is the same as in the others.
         batch = torch.stack([both[0], *(images[index] for index in part)])
-        trial = _run(model, batch, events, looking.plan)
+        trial = _run(model, batch, events, looking.plan, blocks=blocks)
         varying |= {site for site, n in trial.tokens.items() if n != looking.tokens.get(site, n)}
         for site, values in trial.sites.items():
             if site in seen:
@@ -603,7 +610,7 @@ def _traced(
         return "its keys depend on more than one place" if key.any else "its keys lie nowhere"
     key_grid, key_cells = _leading(on_keys, size.leading)
     if event.form == "outlook":
-        axis = _axis(size.keys, key_grid, key_cells[:1], prefix)
+        axis = axis_of_cells(size.keys, key_grid, key_cells[:1], prefix)
         members = np.arange(size.heads)[None]
         return Layout(axis, axis, members, "outlook", "adapter")
     if event.scores is None and event.source == "softmax" and not query.clean:
@@ -612,7 +619,7 @@ def _traced(
             return "its rows belong to no place"
         return Layout(
             TokenAxis(size.queries, tuple(f"feature {i}" for i in range(size.queries))),
-            _axis(size.keys, key_grid, key_cells[:1], prefix),
+            axis_of_cells(size.keys, key_grid, key_cells[:1], prefix),
             members.reshape(1, -1),
             "factorised",
             "traced",
@@ -628,19 +635,19 @@ def _traced(
     if groups is None:
         return "its heads do not agree on the places"
     queries, keys = query_cells[groups[:, 0]], key_cells[groups[:, 0]]
-    if _repeated(queries.reshape(1, -1)) and query_grid is not None:
+    if repeated(queries.reshape(1, -1)) and query_grid is not None:
         if event.of not in _ANSWERING_IN_PLACE or size.queries != size.keys:
             return "several of its queries lie on the same patch"
-        query_axis = key_axis = _axis(size.keys, key_grid, keys, prefix)
+        query_axis = key_axis = axis_of_cells(size.keys, key_grid, keys, prefix)
         return Layout(query_axis, key_axis, groups, "self", "adapter")
-    if _repeated(keys):
+    if repeated(keys):
         return "several of its keys lie on the same patch"
     query_axis = (
         _placeless(size.queries, ("every patch",) if event.form == "additive" else prefix)
         if query_grid is None
-        else _axis(size.queries, query_grid, queries, prefix)
+        else axis_of_cells(size.queries, query_grid, queries, prefix)
     )
-    key_axis = _axis(size.keys, key_grid, keys, prefix)
+    key_axis = axis_of_cells(size.keys, key_grid, keys, prefix)
     return Layout(query_axis, key_axis, groups, _kind(event, query_axis, key_axis), "traced")
 
 
@@ -682,13 +689,13 @@ def _hears(cells: np.ndarray, others: np.ndarray) -> bool:
     return bool(((cells >= 0) | (others < 0).all(axis=0)).all())
 
 
-def _repeated(cells: np.ndarray) -> bool:
+def repeated(cells: np.ndarray) -> bool:
     """Whether a cell occurs twice in a row."""
     ordered = np.sort(cells, axis=1)
     return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())
 
 
-def _axis(size: int, grid: Grid, cells: np.ndarray, prefix: tuple[str, ...]) -> TokenAxis:
+def axis_of_cells(size: int, grid: Grid, cells: np.ndarray, prefix: tuple[str, ...]) -> TokenAxis:
     """Describe positions; plain raster order after a prefix needs no table of cells."""
     if len(cells) == 1:
         extra = size - grid.size
