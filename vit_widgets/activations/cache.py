@@ -154,7 +154,7 @@ def capture(
         blockwise = bool({"tokens", "neurons"} & set(keep))
         seen = Interception(parts, tuple(batch.shape), neurons=blockwise)
         repeated = anatomy.repeated_parts(parts) if "tokens" in keep else []
-        with _outputs_of(repeated) as outputs, seen:
+        with _outputs_of(repeated, len(batch)) as outputs, seen:
             output = model.module(batch)
     # Where attention and neurons are seen also says which of the repeated parts are the blocks.
     attending = [event.module for event in seen.attention]
@@ -240,15 +240,15 @@ def _why_unknown(queries: int, keys: int, groups: int, placement: Placement) -> 
 
 @contextlib.contextmanager
 def _outputs_of(
-    parts: list[tuple[str, nn.Module]],
+    parts: list[tuple[str, nn.Module]], images: int
 ) -> Iterator[list[tuple[str, torch.Tensor]]]:
     """Collect what some parts return; the hooks are gone on exit, whatever happens."""
     outputs: list[tuple[str, torch.Tensor]] = []
 
     def keeping(name: str) -> Callable[..., None]:
         def keep(_module: nn.Module, _args: Any, output: Any) -> None:
-            value = output[0] if isinstance(output, (tuple, list)) else output
-            if isinstance(value, torch.Tensor):
+            value = anatomy.stream(output, images)
+            if value is not None:
                 outputs.append((name, value.detach()))
             # Returning nothing matters: a value would replace the part's output.
 
