@@ -160,7 +160,10 @@ def capture(
     attending = [event.module for event in seen.attention]
     feeding = apart_from_attention(seen.neurons, attending)
     blocks = anatomy.blocks_around(parts, attending, (event.path for event in feeding))
+    hidden = feed_forwards(feeding, blocks)
     of_blocks = [(path, value) for path, value in outputs if path in blocks]
+    if not of_blocks and "tokens" in keep:
+        of_blocks = [(event.block, event.stream) for event in hidden if event.stream is not None]
     placement = Placement(None, "attention was not kept")
     if "attention" in keep:
         placement = (
@@ -179,11 +182,7 @@ def capture(
         blocks=tuple(name for name, _ in of_blocks),
         placement=placement,
         _tokens=tuple(value for _, value in of_blocks) if "tokens" in keep else None,
-        _neurons=(
-            tuple(event.values for event in feed_forwards(feeding, blocks))
-            if "neurons" in keep
-            else None
-        ),
+        _neurons=(tuple(event.values for event in hidden) if "neurons" in keep else None),
     )
 
 
