@@ -209,6 +209,22 @@ def test_what_only_looks_alike_is_no_feed_forward_layer():
     assert cache.blocks == ("blocks.0", "blocks.1")
 
 
+def test_hidden_units_that_share_a_projection_with_attention():
+    """Breaks when units that are joined with the output of attention, and projected with it, are
+    lost, or attention is counted among them.
+    """
+    torch.manual_seed(0)
+    model = timm.create_model("vit_dpwee_patch16_reg1_gap_256", pretrained=False, depth=2).eval()
+    seen = []
+    for block in model.blocks:
+        block.out_proj.register_forward_hook(lambda _m, args, _o: seen.append(args[0]))
+    cache = vw.capture(model, torch.randn(2, 3, 256, 256), keep=("tokens", "neurons"))
+    assert cache.blocks == ("blocks.0", "blocks.1")
+    for neurons, joined in zip(cache.neurons, seen, strict=True):
+        assert 0 < joined.shape[-1] - neurons.shape[-1] == model.embed_dim
+        assert torch.equal(neurons, joined[..., model.embed_dim :])
+
+
 def test_a_block_that_runs_twice_gives_its_values_twice():
     """Breaks when blocks that share weights are told apart by their path alone."""
     torch.manual_seed(0)
