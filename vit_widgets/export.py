@@ -10,9 +10,15 @@ import functools
 import io
 import json
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+"""The whole picture: top, left, bottom, right as fractions of its height and width."""
 
 _COLORMAPS = Path(__file__).parent / "widgets" / "colormaps.json"
 _AMBER = (245, 166, 35)  # reserved for the query; no colour map contains it
@@ -21,6 +27,11 @@ _AMBER = (245, 166, 35)  # reserved for the query; no colour map contains it
 @functools.cache
 def colormap(name: str) -> np.ndarray:
     """Give the 256 colours of a map, uint8 (256, 3); the page reads the same file.
+
+    ``"signed"`` is the one for values of both signs, zero in its middle. It is our own: linear in
+    OKLCh through five stops of lightness (0.16, 0.33, 0.50, 0.66, 0.82) and chroma (0, 0.07, 0.11,
+    0.14, 0.098), the same to both sides, in hue 240 (blue) below zero and 15 (red) above. The
+    others are those of matplotlib.
 
     Raises
     ------
@@ -48,7 +59,9 @@ def overlay(
     *,
     colors: str = "magma",
     opacity: float = 0.75,
-    query: tuple[int, int] | None = None,
+    box: Box = WHOLE,
+    query: Box | None = None,
+    signed: bool = False,
     smooth: bool = True,
 ) -> Image.Image:
     """Lay a map over an image: the higher the value, the less of the image shows through.
@@ -58,13 +71,21 @@ def overlay(
     image
         uint8 (height, width, 3).
     values
-        float (row, col), not negative; shown by its square root against its own maximum.
+        float (row, col), shown by the square root of its magnitude against its own largest. NaN
+        for cells that cannot be seen: they are hatched and the others outlined. Nothing but NaN
+        leaves the image as it is.
     colors
         Name of a colour map.
     opacity
         Of the highest value, 0 to 1.
+    box
+        What of the image the map covers: top, left, bottom and right in fractions of its height
+        and width. What lies beside it is darkened.
     query
-        (row, col) of a patch to outline.
+        The patch to outline, in fractions as well.
+    signed
+        Whether values have both signs; they are then drawn in the one map for these, and zero is
+        transparent.
     smooth
         Interpolate between patches, or show them as they are.
 
@@ -73,32 +94,108 @@ def overlay(
     >>> overlay(np.zeros((32, 32, 3), np.uint8), np.eye(4)).size
     (32, 32)
     """
+    values = np.asarray(values, dtype=np.float32)
+    if np.isnan(values).all():
+        return Image.fromarray(image)
     height, width = image.shape[:2]
-    values = np.nan_to_num(np.asarray(values, dtype=np.float32))
-    share = np.sqrt(values / max(float(values.max(initial=0)), 1e-12))
-    method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    large = np.asarray(Image.fromarray(share).resize((width, height), method)).clip(0, 1)
     grey = image.mean(axis=2, keepdims=True)
     photo = (0.55 * image + 0.45 * grey) * 0.8  # dimmed, so that the map reads on any photograph
-    alpha = (opacity * large)[..., None]
-    heat = colormap(colors)[np.round(large * 255).astype(int)]
-    drawn = np.round((1 - alpha) * photo + alpha * heat).astype(np.uint8)
+    line = max(1, width // 200)
+    frame = _Frame(box, height, width)
+    share = frame.of(_enlarged(_share(values), frame.size, smooth=smooth), np.nan)
+    seen = np.isfinite(share)
+    strength = np.abs(np.nan_to_num(share))
+    alpha = (opacity * strength)[..., None]
+    heat = colormap("signed" if signed else colors)[_entry(np.nan_to_num(share), signed=signed)]
+    drawn = (1 - alpha) * photo + alpha * heat
+    beside = frame.of(np.zeros(frame.size, dtype=np.float32), 1.0)
+    drawn[(beside > 0) | ~seen] *= _VEIL
+    hidden = ~seen & (beside == 0)
+    if hidden.any():
+        row, col = np.indices((height, width))
+        drawn[hidden & ((row + col) % (8 * line) < line)] += 40
+        window = Image.fromarray(seen)
+        for grown, colour in ((2 * line, (20, 23, 28)), (line, (255, 255, 255))):
+            rim = np.asarray(window.convert("L").filter(ImageFilter.MaxFilter(2 * grown + 1))) > 0
+            drawn[rim & ~seen] = colour
+    drawn = np.round(drawn.clip(0, 255)).astype(np.uint8)
     if query is not None:
-        rows, cols = values.shape
-        top, bottom = (round(height * r / rows) for r in (query[0], query[0] + 1))
-        left, right = (round(width * c / cols) for c in (query[1], query[1] + 1))
-        line = max(1, width // 200)
-        patch = drawn[top:bottom, left:right]
+        top, left, bottom, right = _Frame(query, height, width).edges
+        patch = drawn[max(top, 0) : bottom, max(left, 0) : right]
         inside = patch[line:-line, line:-line].copy()
         patch[:] = _AMBER
         patch[line:-line, line:-line] = inside
     return Image.fromarray(drawn)
 
 
+_VEIL = 0.6
+_GROUND = (222, 222, 222)  # behind cells without a value in small maps
+
+
+class _Frame:
+    """A part of an image, in pixels; it may hang over the border."""
+
+    def __init__(self, box: Box, height: int, width: int) -> None:
+        self.shape = (height, width)
+        top, left, bottom, right = box
+        self.edges = (
+            *(round(side * size) for side, size in ((top, height), (left, width))),
+            *(round(side * size) for side, size in ((bottom, height), (right, width))),
+        )
+        self.size = (self.edges[2] - self.edges[0], self.edges[3] - self.edges[1])
+
+    def of(self, part: np.ndarray, beside: float) -> np.ndarray:
+        """Lay what belongs into the frame on the whole image."""
+        whole = np.full(self.shape, beside, dtype=np.float32)
+        top, left, bottom, right = self.edges
+        whole[max(top, 0) : bottom, max(left, 0) : right] = part[
+            max(-top, 0) : self.shape[0] - top, max(-left, 0) : self.shape[1] - left
+        ]
+        return whole
+
+
+def _share(values: np.ndarray) -> np.ndarray:
+    """Square roots of magnitudes against the largest, with their signs: -1 to 1, NaN kept."""
+    most = float(np.abs(np.nan_to_num(values)).max(initial=0))
+    part = values / max(most, 1e-12)
+    return np.asarray(np.sign(part) * np.sqrt(np.abs(part)), dtype=np.float32)
+
+
+def _entry(share: np.ndarray, *, signed: bool) -> np.ndarray:
+    """Which of the 256 colours a share has."""
+    return np.round(((share + 1) / 2 if signed else share) * 255).astype(int)
+
+
+def _enlarged(share: np.ndarray, size: tuple[int, int], *, smooth: bool) -> np.ndarray:
+    """Enlarge to (height, width) pixels; cells without a value stay so, and bleed nowhere."""
+
+    def resized(cells: np.ndarray, method: Image.Resampling) -> np.ndarray:
+        return np.asarray(Image.fromarray(cells).resize(size[::-1], method))
+
+    crisp = resized(share, Image.Resampling.NEAREST)
+    if not smooth:
+        return crisp
+    seen = np.isfinite(share).astype(np.float32)
+    large = resized(np.nan_to_num(share), Image.Resampling.BICUBIC)
+    if not seen.all():
+        # by the weight of what is seen: a quarter in the corner of a window
+        large = large / resized(seen, Image.Resampling.BICUBIC).clip(0.1)
+    least = min(0.0, float(np.nanmin(share)))  # overshoot makes no sign that is not there
+    return np.where(np.isnan(crisp), np.nan, large.clip(least, 1))
+
+
 def thumbnails(
-    maps: np.ndarray, *, colors: str = "magma", across: int = 6, side: int = 96
+    maps: np.ndarray,
+    *,
+    colors: str = "magma",
+    signed: bool = False,
+    across: int = 6,
+    side: int = 96,
 ) -> Image.Image:
-    """Draw maps (map, row, col) beside each other, each on its own scale, patches crisp."""
+    """Draw maps (map, row, col) beside each other, each on its own scale, patches crisp.
+
+    Cells without a value (NaN) are grey; `signed` as in :func:`overlay`.
+    """
     rows, cols = maps.shape[1:]
     height, width = (side, max(1, side * cols // rows)) if rows else (side, side)
     gap = 6
@@ -107,9 +204,12 @@ def thumbnails(
     sheet = Image.new(
         "RGB", (across * (width + gap) - gap, down * (height + gap) - gap), (255, 255, 255)
     )
-    for index, one in enumerate(np.nan_to_num(maps)):
-        share = np.sqrt(one / max(float(one.max(initial=0)), 1e-12))
-        tile = Image.fromarray(colormap(colors)[np.round(share * 255).astype(int)])
+    table = colormap("signed" if signed else colors)
+    for index, one in enumerate(maps):
+        share = _share(one)
+        cells = table[_entry(np.nan_to_num(share), signed=signed)]
+        cells[np.isnan(share)] = _GROUND
+        tile = Image.fromarray(cells)
         place = (index % across * (width + gap), index // across * (height + gap))
         sheet.paste(tile.resize((width, height), Image.Resampling.NEAREST), place)
     return sheet

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   listing,
+  oneOf,
   probability,
   roughWeight,
   shortWeight,
@@ -8,6 +9,7 @@ import {
   weight,
 } from "../src/lib/format";
 import { parseColour, themeOf } from "../src/lib/theme";
+import { axis, tokens } from "./make";
 
 test("weights have the digits that they mean", () => {
   expect([0, 0.32951, 0.00123, 0.000012345].map(weight)).toEqual([
@@ -23,8 +25,8 @@ test("weights have the digits that they mean", () => {
 });
 
 test("tokens are named by what they are", () => {
-  const tokens = { rows: 2, cols: 3, prefix: 2, names: ["class", "register 0"] };
-  expect([0, 1, 2, 7, 8].map((token) => tokenName(token, tokens))).toEqual([
+  const own = tokens([2, 3], ["class", "register 0"]);
+  expect([0, 1, 2, 7, 8].map((token) => tokenName(token, own))).toEqual([
     "class token",
     "register 0 token",
     "patch (0, 0)",
@@ -32,6 +34,27 @@ test("tokens are named by what they are", () => {
     "token 8",
   ]);
   expect(listing([1, 3, 5])).toBe("1, 3 and 5");
+});
+
+test("patches are named by the layer, prefix tokens by the selection", () => {
+  const coarse = { reference: axis([8, 8], ["class"]), asked: axis([2, 4]) };
+  expect([0, 1, 64].map((token) => tokenName(token, coarse))).toEqual([
+    "class token",
+    "patch (0, 0)",
+    "patch (1, 3)",
+  ]);
+  const middle = { reference: axis([4, 4]), asked: axis([2, 2], [], [0.25, 0.25, 0.75, 0.75]) };
+  expect(tokenName(0, middle)).toBe("token 0"); // no patch of this layer
+});
+
+test("signs are said, and one of many is named", () => {
+  expect([weight(-0.25), roughWeight(-0.25), shortWeight(-0.25)]).toEqual([
+    "−0.2500",
+    "≈ −0.25",
+    "−0.250",
+  ]);
+  expect(weight(-0.00002)).toBe("−2.0 × 10⁻⁵");
+  expect(["queries", "keys", "channels"].map(oneOf)).toEqual(["query", "key", "channel"]);
 });
 
 test("the theme follows what is behind the widget", () => {

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
+import { placeIn, tokenUnder } from "../src/lib/geometry";
 import { command, moveHead, moveQuery } from "../src/lib/keyboard";
+import { axis, tokens } from "./make";
 
-const grid = { rows: 3, cols: 4, prefix: 2 };
+const grid = tokens([3, 4], ["class", "register 0"]);
 
 test("arrows mean the query on the picture, head and layer elsewhere, nothing in controls", () => {
   expect(command({ key: "ArrowLeft" }, "picture")).toEqual({ kind: "query", key: "ArrowLeft" });
@@ -32,7 +34,38 @@ test("the query stays in the grid, and goes to the prefix tokens above it", () =
 });
 
 test("without prefix tokens the first row is the top", () => {
-  expect(moveQuery(1, "ArrowUp", { ...grid, prefix: 0 })).toBe(1);
+  expect(moveQuery(1, "ArrowUp", tokens([3, 4]))).toBe(1);
+});
+
+test("arrows move by one patch of the layer, whatever the selection counts", () => {
+  for (const [fine, coarse] of [
+    [56, 7],
+    [20, 14],
+    [21, 14],
+  ]) {
+    const own = { reference: axis([fine, fine], ["class"]), asked: axis([coarse, coarse]) };
+    let token = tokenUnder({ row: 3, col: 0 }, own) as number;
+    for (let col = 0; col < coarse; col++) {
+      expect(placeIn(token, own)).toEqual({ row: 3, col });
+      token = moveQuery(token, "ArrowRight", own);
+    }
+    expect(placeIn(token, own)).toEqual({ row: 3, col: coarse - 1 }); // the border
+    expect(moveQuery(token, "ArrowRight", own)).toBe(token);
+    for (let row = 3; row > 0; row--) token = moveQuery(token, "ArrowUp", own);
+    expect(moveQuery(token, "ArrowUp", own)).toBe(0); // the class token
+  }
+});
+
+test("where the selection is coarser than the layer, an arrow still moves it", () => {
+  const own = { reference: axis([2, 2]), asked: axis([8, 8]) };
+  expect(moveQuery(0, "ArrowRight", own)).toBe(1);
+  expect(moveQuery(1, "ArrowRight", own)).toBe(1);
+  expect(moveQuery(1, "ArrowDown", own)).toBe(3);
+});
+
+test("from a place that the layer does not have, an arrow goes to its first patch", () => {
+  const own = { reference: axis([4, 4]), asked: axis([2, 2], [], [0.25, 0.25, 0.75, 0.75]) };
+  expect(moveQuery(15, "ArrowRight", own)).toBe(5);
 });
 
 test("heads move in the order on screen", () => {

@@ -50,6 +50,13 @@ test("sqrt codes are squared, each map on its own scale, and 255 is no value", (
   expect(array.scale(1)).toBe(2);
 });
 
+test("signed codes are squared to both sides of 127", () => {
+  const array = unpack(packed(bytes, { curve: "signed sqrt", scale: [0.5, 2] }));
+  expect([0, 1, 2].map((i) => array.value(0, i))).toEqual([-0.5, 0, 0.5]);
+  expect(array.value(1, 0)).toBeNaN();
+  expect(array.value(1, 1)).toBeCloseTo(-2 * ((10 - 127) / 127) ** 2, 12);
+});
+
 test("linear codes have an offset; raw codes are values, 255 too", () => {
   const linear = unpack(packed(bytes, { curve: "linear", scale: 2, offset: -1 }));
   expect(linear.value(0, 2)).toBe(1);

@@ -26,6 +26,8 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 FLAVOURS = ["DataView", "Uint8Array", "ArrayBuffer"]
 WIDGETS = ["layer_slider", "head_grid", "patch_overlay", "inspector"]
 QUERY = 2 + 3 * 14 + 5  # patch (3, 5)
+SQUARE = packets.pattern(14, 14)  # under layers that have grids of their own
+FINE_QUERY = 1 + 24 * 56 + 31  # patch (24, 31) of 56 x 56
 
 
 def colour(name: str, level: int) -> list[int]:
@@ -38,6 +40,11 @@ def colour(name: str, level: int) -> list[int]:
 def token(row: int, col: int) -> int:
     """Give the index of a patch of the test images."""
     return len(PREFIX) + row * GRID[1] + col
+
+
+def fine(row: int, col: int) -> int:
+    """Give the index of a patch of the finest grid of ``packets.every_kind``."""
+    return 1 + row * 56 + col
 
 
 class View:
@@ -245,6 +252,196 @@ def test_cells_without_a_value_are_empty_and_said(mount):
     box = view.find(".vw-stage").bounding_box()
     view.page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.75)
     expect(view.find(".vw-footer")).to_contain_text("cannot be seen from here")
+
+
+@pytest.fixture
+def mount_kinds(mount) -> Callable[..., View]:
+    """Show a model whose layers have grids of their own, at the layer of a kind."""
+
+    def mount_kinds(kind: str, widget: str = "inspector", **more: Any) -> View:
+        queries = sorted({more.get("query", FINE_QUERY), *more.pop("queries", ())})
+        state = packets.state(
+            SQUARE, (14, 14), [], (1, 1), more.pop("query", FINE_QUERY),
+            maps=packets.every_kind(queries),
+        )  # fmt: skip
+        labels = {"layer_labels": list(packets.KINDS), "layer_values": {}}
+        at = packets.KINDS.index(kind)
+        return mount(widget, {**state, **labels, "layer": at, "drawing": "patches", **more})
+
+    return mount_kinds
+
+
+def level_of(view: View, row: int, col: int, grid: tuple[int, int], head: int = 0) -> list[int]:
+    """Read a cell of a thumbnail, red, green, blue and opacity."""
+    x, y = (col + 0.5) / grid[1], (row + 0.5) / grid[0]
+    return view.pixel(".vw-thumbnail .vw-cells", x, y, head)
+
+
+def test_a_window_is_outlined_and_the_rest_said_to_be_out_of_sight(mount_kinds):
+    """Breaks when what a window cannot see looks like weight zero, or its border is elsewhere."""
+    view = mount_kinds("window", opacity=1.0)
+    view.drawn(0, 0, FINE_QUERY)
+    # the window: rows 21 to 27, columns 28 to 34
+    places = {(21, 28): 255, (27, 34): 255, (20, 28): 0, (28, 28): 0, (21, 27): 0, (21, 35): 0}
+    assert {place: level_of(view, *place, (56, 56))[3] for place in places} == places
+    expect(view.find(".vw-overlay > .vw-note")).to_have_text(
+        "Hatched patches cannot be seen from here: 49 of 3136 can."
+    )
+    # a line just outside of its border, and nowhere else
+    width = view.find(".vw-overlay-canvas").evaluate("canvas => canvas.width")
+    y = 24.5 / 56
+    line = [28 * width / 56 - 1, 35 * width / 56 + 1]
+    for x in line:
+        around = [view.pixel(".vw-overlay-canvas", (x + d) / width, y)[:3] for d in (-1, 0, 1)]
+        assert max(min(pixel) for pixel in around) > 200
+    between = [view.pixel(".vw-overlay-canvas", x / 560, y)[:3] for x in range(0, 270, 10)]
+    assert max(min(pixel) for pixel in between) < 150
+    view.python(pins=[FINE_QUERY])
+    stage = view.find(".vw-stage").bounding_box()
+    view.page.mouse.move(stage["x"] + 20, stage["y"] + 20)
+    expect(view.find(".vw-footer")).to_contain_text("cannot be seen from here")
+
+
+def test_the_place_stays_when_the_grid_changes_with_the_layer(mount_kinds):
+    """Breaks when another layer counts the query on its own grid, or renames the selection."""
+    view = mount_kinds("window")
+    title = view.find(".vw-overlay .vw-title").first
+    marks = {}
+    for layer, (kind, name) in enumerate(
+        [("window", "Patch (24, 31)"), ("dilated", "Patch (12, 15)"), ("coarse", "Patch (6, 7)")]
+    ):
+        view.python(layer=layer)
+        view.drawn(layer, 0, FINE_QUERY)
+        expect(title).to_have_text(name)
+        mark = view.find(".vw-query-mark").first
+        marks[kind] = mark.evaluate("e => [e.style.left, e.style.top].map(parseFloat)")
+    assert marks["window"] == pytest.approx([3100 / 56, 2400 / 56], abs=1e-3)
+    assert marks["coarse"] == pytest.approx([50, 600 / 14], abs=1e-3)
+    assert view.saved() == []
+
+
+def test_pointer_and_arrows_move_by_patches_of_the_layer_in_view(mount_kinds):
+    """Breaks when an arrow stays in a coarse patch, or hovering asks for every fine one."""
+    view = mount_kinds("coarse", queries=[fine(26, 34), fine(2, 2)])
+    view.find(".vw-stage").press("ArrowRight")
+    assert view.get("query") == fine(26, 34)  # the centre of (6, 8)
+    view.drawn(2, 0, fine(26, 34))
+    stage = view.find(".vw-stage").bounding_box()
+    for at in (2, 8, 14):
+        view.page.mouse.move(stage["x"] + at, stage["y"] + at)
+    view.drawn(2, 0, fine(2, 2))
+    assert [one["query"] for one in view.saved()] == [fine(26, 34), fine(2, 2)]
+
+
+def test_pooled_keys_are_read_on_their_grid_and_asked_on_another(mount_kinds):
+    """Breaks when the query patch is drawn as large as a pooled key, or a key takes its name."""
+    view = mount_kinds("pooled", pins=[FINE_QUERY])
+    expect(view.find(".vw-overlay .vw-title").first).to_have_text("Patch (24, 31)")
+    width = view.find(".vw-query-mark").first.evaluate("e => parseFloat(e.style.width)")
+    assert width == pytest.approx(100 / 56, abs=1e-3)
+    stage = view.find(".vw-stage").bounding_box()
+    view.page.mouse.move(stage["x"] + stage["width"] * 0.95, stage["y"] + stage["height"] * 0.4)
+    expect(view.find(".vw-footer")).to_contain_text("patch (24, 31)→(2, 6)≈")
+    expect(view.find(".vw-footer")).not_to_contain_text("token")
+    expect(view.find(".vw-head-readout")).not_to_contain_text("itself")
+
+
+def test_what_only_the_class_token_asks_has_no_query_patch(mount_kinds):
+    """Breaks when a map that no patch asked for is shown as the selected patch's."""
+    view = mount_kinds("class", opacity=0.0, pins=[FINE_QUERY])
+    expect(view.find(".vw-overlay .vw-title").first).to_have_text("Class token")
+    expect(view.find(".vw-overlay")).to_contain_text("Class attention.")
+    expect(view.find(".vw-query-mark").first).to_be_hidden()
+    expect(view.find(".vw-chips")).to_be_hidden()
+    expect(view.find(".vw-pins")).to_be_hidden()
+    amber = view.find(".vw-overlay-canvas").evaluate(
+        """c => { const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+          let n = 0; for (let i = 0; i < data.length; i += 4)
+            n += data[i] === 255 && data[i + 1] === 176 && data[i + 2] === 32;
+          return n; }"""
+    )
+    assert amber == 0
+    stage = view.find(".vw-stage")
+    stage.press("ArrowRight")
+    stage.press("Space")
+    stage.click()
+    assert view.saved() == []
+
+
+def test_signed_maps_are_centred_on_zero(mount_kinds):
+    """Breaks when a sign is lost on the way, or zero is drawn as a value."""
+    view = mount_kinds("signed", opacity=1.0, colormap="viridis")
+    layer = packets.every_kind([FINE_QUERY])["layers"][packets.KINDS.index("signed")]
+    values = unpack(layer["cells"])[0, 0].reshape(14, 14)
+    levels = np.frombuffer(layer["cells"]["view"], np.uint8)[:196].reshape(14, 14)
+    for cell in (values.argmin(), values.argmax(), np.abs(values).argmin()):
+        row, col = divmod(int(cell), 14)
+        assert level_of(view, row, col, (14, 14)) == [*colour("signed", int(levels[row, col])), 255]
+    row, col = divmod(int(np.abs(values).argmin()), 14)
+    grey = view.pixel(".vw-overlay-canvas", (col + 0.5) / 14, (row + 0.5) / 14)
+    assert max(grey[:3]) - min(grey[:3]) > 8  # the photograph, not the map's dark middle
+    most = f"{np.abs(values).max():.3f}"
+    expect(view.find(".vw-colours").last).to_have_text(f"−{most}0, √ scale{most}")
+    row, col = divmod(int(values.argmin()), 14)
+    stage = view.find(".vw-stage").bounding_box()
+    view.python(pins=[FINE_QUERY])
+    view.page.mouse.move(
+        stage["x"] + stage["width"] * (col + 0.5) / 14,
+        stage["y"] + stage["height"] * (row + 0.5) / 14,
+    )
+    expect(view.find(".vw-footer")).to_contain_text("≈ −")
+
+
+def test_a_map_lies_on_its_part_of_the_picture(mount_kinds):
+    """Breaks when a grid is stretched over pixels that it does not cover."""
+    view = mount_kinds("part", opacity=0.0)
+    beside, edge = (view.pixel(".vw-overlay-canvas", 0.5, y)[:3] for y in (0.09, 0.11))
+    assert sum(beside) < sum(edge)  # one patch of the picture, but darkened above the grid
+    expect(view.find(".vw-overlay > .vw-note")).to_contain_text("beside this layer")
+    row, col = 3, 4  # (0.3 + 0.025, 0.55): what holds the centre of the query
+    expect(view.find(".vw-overlay .vw-title").first).to_have_text(f"Patch ({row}, {col + 1})")
+    stage = view.find(".vw-stage").bounding_box()
+    view.python(pins=[FINE_QUERY])
+    view.page.mouse.move(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] * 0.45)
+    expect(view.find(".vw-footer")).to_contain_text("→(3, 4)≈")
+    view.page.mouse.move(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] * 0.05)
+    expect(view.find(".vw-footer")).to_contain_text("itself")  # nothing is there
+
+
+def test_a_token_that_a_layer_does_not_have_is_said(mount_kinds):
+    """Breaks when the class token gets an empty or a hatched picture without a word."""
+    view = mount_kinds("window", query=0)
+    expect(view.find(".vw-overlay > .vw-note")).to_have_text(
+        "The class token is not part of this layer."
+    )
+    expect(view.find(".vw-footer")).to_contain_text("is not part of this layer")
+    assert view.pixel(".vw-overlay-canvas", 20.5 / 224, 20.5 / 224)[:3] == SQUARE[20, 20].tolist()
+    expect(view.find(".vw-thumbnail").first).to_contain_text("max –")
+    expect(view.find(".vw-colours").first).to_be_hidden()  # no range of values
+
+
+def test_channels_are_called_channels(mount_kinds):
+    """Breaks when a channel matrix is read as queries and keys."""
+    view = mount_kinds("channel")
+    expect(view.find(".vw-record")).to_contain_text("channels ↓ 24 · channels → 24 · channel")
+    box = view.find(".vw-record-frame").bounding_box()
+    view.page.mouse.move(box["x"] + box["width"] * 2.5 / 24, box["y"] + box["height"] * 4.5 / 24)
+    expect(view.find(".vw-footer")).to_contain_text("channel 4→channel 2≈")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("kind", packets.KINDS)
+def test_every_kind_leaves_a_picture_to_look_at(mount_kinds, page, kind, theme):
+    """Breaks when a kind of layer cannot be drawn with pins, smoothly, in either theme."""
+    page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
+    more = {"drawing": "smooth", "queries": [fine(4, 50)], "pins": [fine(4, 50), FINE_QUERY]}
+    view = mount_kinds(kind, width=1160, **more)
+    view.drawn(packets.KINDS.index(kind), 0, FINE_QUERY)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    view.root.screenshot(path=SCREENSHOTS / f"{kind}-{theme}.png")
+    view.python(span="all layers")
+    expect(view.find(".vw-matrix-canvas")).to_be_visible()
+    view.root.screenshot(path=SCREENSHOTS / f"{kind}-{theme}-all.png")
 
 
 def test_matrix_layers_are_never_laid_on_the_image(mount):
@@ -620,7 +817,7 @@ def test_nothing_yet_is_one_sentence_and_a_line_of_code(mount):
 
 def test_another_protocol_is_refused_in_words(mount):
     """Breaks when a stale page meets a new kernel and fails in silence."""
-    view = mount("inspector", make_state(protocol=2), wait=False)
+    view = mount("inspector", make_state(protocol=1), wait=False)
     expect(view.root.get_by_role("alert")).to_contain_text("protocol")
 
 

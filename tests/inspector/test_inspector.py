@@ -335,20 +335,41 @@ def test_a_model_without_attention_says_so_and_still_predicts():
     inspector.close()
 
 
-def test_a_layer_without_a_known_place_is_a_matrix_with_the_reason():
-    """Breaks when windows are drawn on the image as if they were patches."""
+def test_a_window_is_drawn_alone_and_grids_change_with_the_layer():
+    """The window of the patch has values and nothing else does; breaks when a window passes for
+    the image, or a layer answers for a patch of another layer's grid.
+    """
     net = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False).eval()
+    query = 20 * 56 + 30
+    inspector = vw.inspect(net, PICTURES[0], query=query)
+    assert inspector.wait(60)
+    assert "56 × 56 to 7 × 7 patches" in inspector.subtitle
+    assert inspector.maps["reference"]["grid"] == [56, 56]
+    assert [layer["grid"][0] for layer in inspector.maps["layers"][::2]] == [56, 28, 14, 14, 14, 7]
+    row = inspector.maps["queries"].index(query)
+    first, second = (unpack(layer["cells"])[row, 0] for layer in inspector.maps["layers"][:2])
+    for values, (top, left) in ((first, (14, 28)), (second, (17, 24))):
+        rows, cols = np.nonzero(~np.isnan(values.reshape(56, 56)))
+        assert (rows.min(), rows.max(), cols.min(), cols.max()) == (top, top + 6, left, left + 6)
+    inspector.close()
+
+
+def test_a_layer_without_a_place_is_a_matrix_with_the_reason():
+    """Breaks when channels are drawn on the image as if they were patches."""
+    net = timm.create_model("xcit_nano_12_p16_224", pretrained=False, depth=1).eval()
     inspector = vw.inspect(net, PICTURES[0])
     assert inspector.wait(60)
-    layer = inspector.maps["layers"][0]
-    assert layer["kind"] == "matrix"
-    assert "64 groups" in layer["reason"]
-    assert "places on the image known for 0 of 12 layers" in inspector.subtitle
+    channels, *_, token = inspector.maps["layers"]
+    assert (channels["kind"], channels["kind_of_record"]) == ("matrix", "channel")
+    assert channels["axes"] == ["channels", "channels"]
+    assert "all places at once" in channels["reason"]
+    assert (token["kind"], token["only"]) == ("image", "class token")
+    assert "places on the image known for 2 of 3 layers" in inspector.subtitle
     inspector.close()
 
 
 def test_non_square_images_keep_their_patches_to_the_pixel():
-    """Breaks when the shown picture is larger than what the patches cover, or is squared."""
+    """Breaks when the patches are stretched over pixels that they do not cover, or squared."""
 
     class Ragged(nn.Module):
         """Patches of 16 on an image of 100 x 230: the last pixels are not seen."""
@@ -365,5 +386,6 @@ def test_non_square_images_keep_their_patches_to_the_pixel():
     inspector = vw.inspect(Ragged().eval(), torch.rand(1, 3, 100, 230))
     assert inspector.wait(60)
     assert inspector.maps["layers"][0]["grid"] == [6, 14]
-    assert inspector.image["shape"] == [96, 224, 3]
+    assert inspector.image["shape"] == [100, 230, 3]
+    assert inspector.maps["layers"][0]["box"] == [0, 0, 96 / 100, 224 / 230]
     inspector.close()

@@ -28,13 +28,16 @@ def test_tokens_and_patches_count_the_same_way():
 def test_the_declared_layout_comes_first_and_undeclared_ones_are_named_plainly():
     """Breaks when a count that declares nothing is given the name of a class token."""
     stem = Grid(14, 14, (16, 16))
-    assert candidate_axes(197, (224, 224), stem, ("class",))[0].prefix == ("class",)
-    [guessed] = candidate_axes(199, (224, 224), stem, ("class",))
+    assert candidate_axes(197, (224, 224), [stem], ("class",))[0].prefix == ("class",)
+    [guessed] = candidate_axes(199, (224, 224), [stem], ("class",))
     assert guessed.prefix == ("prefix 0", "prefix 1", "prefix 2")
-    assert candidate_axes(49, (224, 224), stem, ()) == []
+    [pooled] = candidate_axes(49, (224, 224), [stem], ())
+    assert pooled.grid == Grid(7, 7, (32, 32))
+    assert candidate_axes(51, (224, 224), [stem], ())[0].prefix == ("prefix 0", "prefix 1")
+    assert candidate_axes(5000, (224, 224), [stem], ()) == []
 
 
 def test_without_a_stem_every_patch_size_that_fits_is_a_candidate():
     """Breaks when the image is assumed square."""
-    grids = [axis.grid for axis in candidate_axes(8 * 14 + 1, (128, 224), None, ("class",))]
+    grids = [axis.grid for axis in candidate_axes(8 * 14 + 1, (128, 224), [], ("class",))]
     assert grids[0] == Grid(8, 14, (16, 16))

@@ -8,6 +8,7 @@ import torchvision
 from torch import nn
 
 import vit_widgets as vw
+from tests.models.module_state import state_of
 from vit_widgets.models import anatomy
 
 
@@ -16,22 +17,6 @@ def tiny() -> nn.Module:
     """A small timm model."""
     torch.manual_seed(0)
     return timm.create_model("test_vit", pretrained=False).eval()
-
-
-def state_of(module: nn.Module) -> tuple:
-    """Everything that opening and running a model might leave behind."""
-    return (
-        [
-            (name, part.training, len(part._forward_hooks), len(part._forward_pre_hooks))
-            for name, part in module.named_modules()
-        ],
-        [
-            (name, p.requires_grad, p.grad is None, p._version)
-            for name, p in module.named_parameters()
-        ],
-        [(name, tuple(vars(part))) for name, part in module.named_modules()],
-        torch.is_grad_enabled(),
-    )
 
 
 def test_a_model_is_left_as_it_was(tiny):

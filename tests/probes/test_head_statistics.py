@@ -72,10 +72,12 @@ def test_statistics_equal_a_literal_re_implementation():
 
 
 def test_what_has_no_meaning_is_nan():
-    """Breaks when windows without a place get a distance, or missing heads a value."""
+    """Breaks when channels get a distance, or missing heads a value."""
     module = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False).eval()
     statistics = head_statistics(vw.capture(module, torch.randn(1, 3, 224, 224)))
-    assert np.isnan(statistics.distance).all()
     assert np.isfinite(statistics.entropy[0, :3]).all()
     assert np.isnan(statistics.entropy[0, 3:]).all()
-    assert (statistics.entropy[0, :3] <= math.log(49) + 1e-5).all()
+    assert (statistics.distance[0, :3] < 7 * 4 * math.sqrt(2)).all()  # no further than its window
+    channels = timm.create_model("xcit_nano_12_p16_224", pretrained=False, depth=1).eval()
+    statistics = head_statistics(vw.capture(channels, torch.randn(1, 3, 224, 224)))
+    assert np.isnan(statistics.distance[0]).all()

@@ -61,7 +61,8 @@ def test_a_square_grid_is_found_and_another_must_be_given():
 def test_row_statistics_equal_their_definitions():
     """Breaks when entropy, distance or maximum is taken over the wrong tokens."""
     values = attention(1, 2, 9)[0].transpose(1, 0, 2)  # (query, head, key)
-    statistics = row_statistics(values, (2, 4), 1, range(9), (16, 12))
+    places = np.array([(np.nan, np.nan), *np.ndindex(2, 4)])
+    statistics = row_statistics(values, (2, 4), 1, places, (16, 12))
     row = values[6, 1].astype(np.float64)
     assert statistics["entropy"][6, 1] == pytest.approx(-(row * np.log(row)).sum(), rel=1e-6)
     assert statistics["maximum"][6, 1] == row[1:].max()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from vit_widgets.widgets.wire import LEVELS, nbytes, pack, pack_maps, unpack
+from vit_widgets.widgets.wire import LEVELS, ZERO, nbytes, pack, pack_maps, pack_signed_maps, unpack
 
 SHAPES = arrays.array_shapes(min_dims=1, max_dims=4, max_side=5)
 
@@ -38,12 +38,31 @@ def test_maps_are_within_half_a_level_of_what_they_were(maps):
     assert np.all(np.isnan(maps) | (np.abs(back - maps) <= bound * 1.001))
 
 
+@given(
+    arrays.arrays(
+        np.float32, SHAPES, elements=st.floats(-1e6, 1e6, width=32) | st.just(float("nan"))
+    )
+)
+def test_signed_maps_are_within_half_a_level_of_what_they_were(maps):
+    """Breaks when a sign is lost, zero moves, or one side of zero has other levels."""
+    back = unpack(pack_signed_maps(maps))
+    assert np.array_equal(np.isnan(back), np.isnan(maps))
+    top = np.abs(np.nan_to_num(maps)).max(axis=-1, keepdims=True, initial=0)
+    bound = top * (1 / ZERO + 1 / (4 * ZERO**2)) + 1e-30
+    assert np.all(np.isnan(maps) | (np.abs(back - maps) <= bound * 1.001))
+    assert np.all(np.isnan(maps) | (back * maps >= 0))
+    assert np.array_equal(unpack(pack_signed_maps(-maps)), -back, equal_nan=True)
+
+
 def test_zero_stays_zero_and_the_maximum_stays_exact():
     """Breaks when a masked pair would show a trace of attention."""
     back = unpack(pack_maps(np.array([[0, 1e-9, 0.3], [0, 0, 0]], np.float32)))
     assert back[0, 0] == 0
     assert back[0, 2] == np.float32(0.3)
     assert (back[1] == 0).all()
+    signed = pack_signed_maps(np.array([[0, 0.3, -0.2], [0, 0, 0]], np.float32))
+    assert list(signed["view"])[::3] == [127, 127]
+    assert unpack(signed)[0, 1] == np.float32(0.3)
 
 
 def test_what_a_browser_has_no_array_for_is_narrowed_or_refused():

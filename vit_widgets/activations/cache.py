@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from vit_widgets.activations.given import asked
 from vit_widgets.activations.intercept import AttentionEvent, Interception
 from vit_widgets.activations.neurons import apart_from_attention, feed_forwards
-from vit_widgets.activations.placement import Placement, place
-from vit_widgets.activations.records import AttentionRecord, heads_and_groups
+from vit_widgets.activations.placement import Placement, place, sizes_of, unplaced
+from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.models import VisionModel, anatomy, load
-from vit_widgets.models.geometry import TokenAxis
 
 Part = Literal["attention", "tokens", "neurons"]
 PARTS: tuple[Part, ...] = ("attention", "tokens", "neurons")
 
 # A model's token layout at an input size is found once. Weak: the model may go.
-_placements: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Placement]] = (
+_placements: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Placement]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -154,8 +154,12 @@ def capture(
         blockwise = bool({"tokens", "neurons"} & set(keep))
         seen = Interception(parts, tuple(batch.shape), neurons=blockwise)
         repeated = anatomy.repeated_parts(parts) if "tokens" in keep else []
-        with _outputs_of(repeated, len(batch)) as outputs, seen:
-            output = model.module(batch)
+        with (
+            _outputs_of(repeated, len(batch)) as outputs,
+            asked(parts, model.attention, seen.note_given),
+            seen,
+        ):
+            output = model.run(batch)
     # Where attention and neurons are seen also says which of the repeated parts are the blocks.
     attending = [event.module for event in seen.attention]
     feeding = apart_from_attention(seen.neurons, attending)
@@ -164,14 +168,10 @@ def capture(
     of_blocks = [(path, value) for path, value in outputs if path in blocks]
     if not of_blocks and "tokens" in keep:
         of_blocks = [(event.block, event.stream) for event in hidden if event.stream is not None]
-    placement = Placement(None, "attention was not kept")
-    if "attention" in keep:
-        placement = (
-            _placement(model, tuple(images.shape[1:]))
-            if seen.attention
-            else Placement(None, "no attention was seen")
-        )
-    scores = anatomy.logits(output)
+    placement = Placement(None, reason="no attention was seen")
+    if "attention" in keep and seen.attention:
+        placement = _placement(model, seen, tuple(images.shape))
+    scores = model.logits(output)
     return ActivationCache(
         model=model,
         images=images,
@@ -186,55 +186,44 @@ def capture(
     )
 
 
-def _placement(model: VisionModel, shape: tuple[int, ...]) -> Placement:
+def _placement(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -> Placement:
+    if len(shape) != 4:
+        return unplaced(seen.attention, shape[0], "the places of tokens in a video are not known")
     known = _placements.setdefault(model.module, {})
-    if shape not in known:
-        channels, height, width = shape
-        known[shape] = place(model, (channels, height, width))
-    return known[shape]
+    images, channels, height, width = shape
+    # The user's own words about a module are part of the question.
+    question = (shape[1:], model.forward, model.grid, tuple((model.attention or {}).items()))
+    found = known.get(question)
+    if found is None or not found.fits(seen.attention, images):
+        found = place(model, (channels, height, width), seen.attention, seen.stems, images)
+        known[question] = found
+    return found
 
 
 def _records(
     events: list[AttentionEvent], images: int, placement: Placement
 ) -> Iterator[AttentionRecord]:
-    layer = 0
-    for event in events:
-        queries, keys = event.queries, event.keys
-        shape = queries.shape if queries is not None else event.weights.shape  # type: ignore[union-attr]
-        layout = heads_and_groups(tuple(shape), images)
-        if layout is None:
-            continue  # a product across the batch, not attention within an image
-        heads, groups = layout
-        n_queries = shape[-2]
-        n_keys = keys.shape[-2] if keys is not None else event.weights.shape[-1]  # type: ignore[union-attr]
-        axis = placement.of(n_queries, groups) if n_queries == n_keys else None
+    sized = [(event, size) for event in events if (size := sizes_of(event, images)) is not None]
+    for layer, ((event, size), layout) in enumerate(zip(sized, placement.layouts, strict=True)):
+        groups, heads = layout.members.shape
         yield AttentionRecord(
             name=event.module,
             layer=layer,
             images=images,
             groups=groups,
             heads=heads,
-            queries=n_queries,
-            keys=n_keys,
+            queries=size.queries,
+            keys=size.keys,
+            kind=layout.kind,
             source=event.source,
-            geometry="rule" if axis else "unknown",
-            query_axis=axis or TokenAxis(n_queries),
-            key_axis=axis or TokenAxis(n_keys),
-            reason="" if axis else _why_unknown(n_queries, n_keys, groups, placement),
+            geometry=layout.geometry,
+            query_axis=layout.query_axis,
+            key_axis=layout.key_axis,
+            reason=layout.reason,
             mixed=event.mixed,
             _event=event,
+            _members=layout.members,
         )
-        layer += 1
-
-
-def _why_unknown(queries: int, keys: int, groups: int, placement: Placement) -> str:
-    if groups > 1:
-        return f"attention works in {groups} groups of {queries} × {keys} tokens"
-    if queries != keys:
-        return f"{queries} queries attend to {keys} keys"
-    if placement.axis is None:
-        return placement.reason
-    return f"{queries} tokens are not the {placement.axis.size} of the first layer"
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, Literal
 
@@ -22,24 +22,38 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from vit_widgets.activations import multi_head
-from vit_widgets.activations.key_axis import (
-    HEAD_MIXING,
-    contracted,
-    einsum_query_axis,
-    follow,
-    follow_parts,
-)
+from vit_widgets.activations import adapters, multi_head
+from vit_widgets.activations.choice import CHOOSING, Choice
+from vit_widgets.activations.key_axis import HEAD_MIXING, follow, follow_parts
 from vit_widgets.activations.neurons import STEPS, NeuronEvent, NeuronWatch
+from vit_widgets.activations.products import PRODUCTS, Product, product_of
 from vit_widgets.models.geometry import Grid
 
-Source = Literal["sdpa", "mha", "softmax"]
+Source = Literal["sdpa", "mha", "softmax", "adapter", "given"]
+Form = Literal["softmax", "difference", "linear", "additive", "outlook"]
 
-_SOFTMAXES = {"softmax", "_softmax"}
-_BEGINNINGS = {
-    *_SOFTMAXES,
-    *("conv2d", "scaled_dot_product_attention", "multi_head_attention_forward"),
-}
+FUSED = {"scaled_dot_product_attention", "multi_head_attention_forward"}
+SOFTMAXES = {"softmax", "_softmax"}
+COUNTED = {*FUSED, *SOFTMAXES, *PRODUCTS, "normalize"}
+"""The calls that are numbered, so that a trial forward meets the same ones again."""
+
+_BEGINNINGS = {*COUNTED, *CHOOSING, "conv2d"}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Where the scores of a softmax were multiplied, and who holds the keys.
+
+    Attributes
+    ----------
+    call
+        Number of the product among the counted calls of the forward.
+    keys
+        Which operand of that product holds the keys, 0 or 1.
+    """
+
+    call: int
+    keys: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ class AttentionEvent:
         Path of the innermost module that was running.
     source
         Which of the three ways it was seen.
+    call
+        Number of the product among the counted calls of the forward.
     queries, keys
         Copies of q and k, (..., query, feature) and (..., key, feature); ``None`` from a softmax.
     scale, mask, causal
@@ -60,10 +76,31 @@ class AttentionEvent:
         The matrix that was applied, (..., query, key); only from a softmax.
     mixed
         Whether the heads were mixed after the softmax (rows then need not sum to 1).
+    scores
+        The product behind the softmax, if it was one.
+    softmax
+        Number of the softmax among the counted calls.
+    operand, token
+        Which operand of the product is the weights, and the letter of the key axis in it.
+    chosen
+        Whether the model had chosen, ranked or shuffled tokens by their content before.
+    of
+        Class of the module, for its name.
+    form
+        What was applied: a softmax, or one of :mod:`adapters`.
+    less
+        Of a difference: the attention that was taken away.
+    factor
+        How much of `less` was taken away; of a linear form: what was added to the divisor.
+    outlook
+        Of an outlook: its geometry.
+    signed
+        Whether weights have both signs.
     """
 
     module: str
     source: Source
+    call: int = -1
     queries: torch.Tensor | None = None
     keys: torch.Tensor | None = None
     scale: float = 1.0
@@ -71,6 +108,17 @@ class AttentionEvent:
     causal: bool = False
     weights: torch.Tensor | None = None
     mixed: bool = False
+    scores: Scores | None = None
+    softmax: int | None = None
+    operand: int = 0
+    token: str = "j"
+    chosen: bool = False
+    of: str = ""
+    form: Form = "softmax"
+    less: AttentionEvent | None = None
+    factor: float = 1.0
+    outlook: adapters.Outlook | None = None
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,11 +126,31 @@ class _Keys:
     """A tensor that still carries the key axis of a softmax."""
 
     axis: int
+    softmax: int
+    scores: Scores | None = None
     mixed: bool = False
+    form: Form = "softmax"
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """A tensor that still carries one axis of each operand of a product."""
+
+    call: int
+    axes: tuple[int | None, int | None] = field(default=(None, None))
+    keys: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What one half of a difference returned, times a number: which event it was."""
+
+    event: int
+    factor: float = 1.0
 
 
 class Interception(TorchFunctionMode):
-    """Watch one forward; what was seen lies in `attention`, `neurons` and `stem`.
+    """Watch one forward; what was seen lies in `attention`, `neurons` and `stems`.
 
     Parameters
     ----------
@@ -112,14 +180,18 @@ class Interception(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.attention: list[AttentionEvent] = []
-        self.stem: Grid | None = None
+        self.stems: list[Grid] = []
         parts = list(parts)
         self._names = {id(part): path for path, part in parts}
         self._image_shape = image_shape
         self._neurons = NeuronWatch(parts, image_shape[0]) if neurons else None
         self._beginnings = _BEGINNINGS | (STEPS if neurons else set())
+        self._calls = 0
         self._following = False
+        self._choice = Choice()
         self._keys: MutableMapping[torch.Tensor, _Keys] = WeakIdKeyDictionary()
+        self._scores: MutableMapping[torch.Tensor, _Scores] = WeakIdKeyDictionary()
+        self._halves: MutableMapping[torch.Tensor, _Output] = WeakIdKeyDictionary()
         self._watchers: dict[object, Callable[..., Any]] = {
             functional.scaled_dot_product_attention: self._fused,
             functional.multi_head_attention_forward: self._multi_head,
@@ -139,52 +211,53 @@ class Interception(TorchFunctionMode):
     ) -> Any:
         """Let the function run as it is, and note what it says about attention."""
         kwargs = kwargs or {}
-        name = _name(func)
+        name = name_of(func)
         if not self._following and name not in self._beginnings:
             return func(*args, **kwargs)  # nine calls in ten: nothing to see
+        call = self._calls
+        self._calls += name in COUNTED
         watcher = self._watchers.get(func)
         if watcher is not None:
-            return watcher(func, args, kwargs)
+            return watcher(func, args, kwargs, call)
         result = func(*args, **kwargs)
-        if name in _SOFTMAXES:
-            dim = _bound(args, kwargs, 1, "dim", default=-1)
-            if isinstance(result, torch.Tensor) and isinstance(dim, int) and result.ndim >= 3:
-                self._keys[result] = _Keys(dim % result.ndim)
-                self._following = True
-        elif name == "conv2d" and self.stem is None:
+        if name in CHOOSING or self._choice.made:
+            self._choice.follow(name, args, kwargs, result)
+            self._following |= self._choice.made
+        if name in SOFTMAXES or name == "normalize":
+            self._note_softmax(name, args, kwargs, result, call)
+        elif name in PRODUCTS:
+            self._note_product(product_of(name, args, kwargs), result, call)
+        elif name == "conv2d":
             self._note_stem(args, kwargs, result)
-        if self._following:
-            self._follow_keys(name, args, kwargs, result)
+        if self._following and name not in SOFTMAXES and name not in PRODUCTS:
+            self._follow(name, args, kwargs, result)
         if self._neurons is not None and name in STEPS:
-            operands = _operands(name, args, kwargs)
+            operands = _operands(args, kwargs)
             self._neurons.see(name, operands, kwargs, result, self._running)
         return result
 
     # --- the three ways attention is seen -------------------------------------------------------
 
-    def _fused(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        queries = _bound(args, kwargs, 0, "query", default=None)
-        keys = _bound(args, kwargs, 1, "key", default=None)
-        if _bound(args, kwargs, 7, "enable_gqa", default=False):
-            keys = keys.repeat_interleave(queries.shape[-3] // keys.shape[-3], dim=-3)
-        if keys.shape[:-2] != queries.shape[:-2]:  # one key head for all queries
-            keys = keys.expand(*queries.shape[:-2], *keys.shape[-2:])
-        mask = _bound(args, kwargs, 3, "attn_mask", default=None)
-        scale = _bound(args, kwargs, 6, "scale", default=None)
-        self.attention.append(
-            AttentionEvent(
-                module=self._running(),
-                source="sdpa",
-                queries=_copy(queries),
-                keys=_copy(keys),
-                scale=queries.shape[-1] ** -0.5 if scale is None else float(scale),
-                mask=None if mask is None else mask.detach(),
-                causal=bool(_bound(args, kwargs, 5, "is_causal", default=False)),
-            )
+    def _fused(self, func: Callable[..., Any], args: Any, kwargs: Any, call: int) -> Any:
+        queries, keys = fused_operands(args, kwargs)
+        mask = bound(args, kwargs, 3, "attn_mask", default=None)
+        scale = bound(args, kwargs, 6, "scale", default=None)
+        self._note(
+            call,
+            source="sdpa",
+            queries=_copy(queries),
+            keys=_copy(keys),
+            scale=queries.shape[-1] ** -0.5 if scale is None else float(scale),
+            mask=None if mask is None else mask.detach(),
+            causal=bool(bound(args, kwargs, 5, "is_causal", default=False)),
         )
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if adapters.is_differential(module_frame().get("self")):
+            self._halves[result] = _Output(len(self.attention) - 1)
+            self._following = True
+        return result
 
-    def _multi_head(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def _multi_head(self, func: Callable[..., Any], args: Any, kwargs: Any, call: int) -> Any:
         """Project q and k again, and let the module run as it would unwatched.
 
         ``nn.MultiheadAttention`` takes torch's fused inference path only while nobody watches, and
@@ -192,17 +265,15 @@ class Interception(TorchFunctionMode):
         once more without the mode, and its own answer is handed back.
         """
         queries, keys, mask = multi_head.project(func, args, kwargs)
-        self.attention.append(
-            AttentionEvent(
-                module=self._running(),
-                source="mha",
-                queries=_copy(queries),
-                keys=_copy(keys),
-                scale=queries.shape[-1] ** -0.5,
-                mask=mask,
-            )
+        self._note(
+            call,
+            source="mha",
+            queries=_copy(queries),
+            keys=_copy(keys),
+            scale=queries.shape[-1] ** -0.5,
+            mask=mask,
         )
-        frame = _module_frame()
+        frame = module_frame()
         module = frame.get("self")
         if type(module) is nn.MultiheadAttention:
             output, weights = module.forward(*frame["args"], **frame["kwargs"])
@@ -211,69 +282,204 @@ class Interception(TorchFunctionMode):
             return (output.transpose(0, 1) if turned else output), weights
         return func(*args, **kwargs)
 
-    def _follow_keys(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        operands = _operands(name, args, kwargs)
-        for place, operand in enumerate(operands):
-            tag = self._keys.get(operand) if isinstance(operand, torch.Tensor) else None
-            if tag is None or operand is result:
-                continue
-            if name in {"matmul", "__matmul__", "bmm", "__rmatmul__"}:
-                other = operands[1 - place]
-                self._note_product(operand, tag, place ^ (name == "__rmatmul__"), other)
-            elif name == "einsum":
-                ranks = [tensor.ndim for tensor in operands]
-                applied, axis = contracted(args[0], ranks, place, tag.axis)
-                other = operands[1 - place] if len(operands) == 2 else None
-                if applied and not isinstance(other, nn.Parameter):
-                    query = einsum_query_axis(args[0], ranks, place, tag.axis)
-                    if query is not None:
-                        self._note_weights(operand.movedim((query, tag.axis), (-2, -1)), tag)
-                elif axis is not None:
-                    self._keys[result] = _Keys(axis, mixed=True)
-            elif isinstance(result, (tuple, list)):
-                dim = _bound(args, kwargs, 1 if name == "unbind" else 2, "dim", default=0)
-                axis = follow_parts(name, operand, tag.axis, dim)
-                if axis is not None:
-                    for part in result:
-                        self._keys[part] = _Keys(axis, tag.mixed)
-            else:
-                axis = follow(name, operand, tag.axis, result, _positional(name, args, kwargs))
-                if axis is not None:
-                    self._keys[result] = _Keys(axis, tag.mixed or name in HEAD_MIXING)
-
-    def _note_product(self, operand: torch.Tensor, tag: _Keys, place: int, other: object) -> None:
-        """Record ``A @ V`` or ``V @ A.T`` when the sum runs over the keys."""
-        summed = operand.ndim - 1 if place == 0 else operand.ndim - 2
-        if tag.axis != summed or isinstance(other, nn.Parameter):
+    def _note_softmax(self, name: str, args: Any, kwargs: Any, result: Any, call: int) -> None:
+        """Begin to follow the axis of a softmax, and say which product it came from."""
+        scored = adapters.additive(module_frame().get("self"), name)
+        if scored is not None and (name != "normalize" or result.shape[-1] == 1):
+            self._note(
+                call,
+                source="adapter",
+                form="additive",
+                weights=scored.weights(result).detach(),
+                signed=scored.signed,
+            )
             return
-        weights = operand if place == 0 else operand.transpose(-1, -2)
-        self._note_weights(weights, tag)
+        if name == "normalize":
+            return
+        dim = bound(args, kwargs, 1, "dim", default=-1)
+        if not isinstance(result, torch.Tensor) or not isinstance(dim, int) or result.ndim < 3:
+            return
+        axis = dim % result.ndim
+        behind = self._scores.get(bound(args, kwargs, 0, "input", default=None))
+        scores = None
+        if behind is not None and axis in behind.axes:
+            scores = Scores(behind.call, behind.axes.index(axis))
+        self._keys[result] = _Keys(axis, call, scores)
+        self._following = True
 
-    def _note_weights(self, weights: torch.Tensor, tag: _Keys) -> None:
+    def _note_product(self, product: Product | None, result: Any, call: int) -> None:
+        """Look whether a product applies weights, mixes heads, or makes scores."""
+        if product is None:
+            return
+        for place, operand in enumerate(product.operands):
+            tag = self._keys.get(operand)
+            if tag is None:
+                continue
+            other = product.operands[1 - place]
+            if product.sums(place, tag.axis):
+                if not isinstance(other, nn.Parameter):
+                    self._note_weights(product, place, tag, call)
+            elif len(product.letters[1 - place]) == 2:  # heads x heads, in an einsum
+                axis = product.kept(place, tag.axis)
+                if axis is not None and product.output[axis] not in product.letters[1 - place]:
+                    self._keys[result] = _Keys(axis, tag.softmax, tag.scores, mixed=True)
+        if any(isinstance(operand, nn.Parameter) for operand in product.operands):
+            return
+        keys = None
+        if adapters.is_linear(module_frame().get("self")):
+            behind = self._scores.get(product.operands[1])
+            if behind is not None and behind.keys is not None:
+                self._note_linear(product, behind, call)
+                return
+            keys = product.operands[0].mT  # kᵀ v: the features of k are rows here
+        self._scores[result] = _Scores(call, (product.own(0), product.own(1)), keys)
+        self._following = True
+
+    def _note_linear(self, product: Product, behind: _Scores, call: int) -> None:
+        """Record ``q (kᵀ v)``."""
+        assert behind.keys is not None
+        self._note(
+            call,
+            source="adapter",
+            form="linear",
+            queries=_copy(product.operands[0]),
+            keys=_copy(behind.keys),
+            scores=Scores(behind.call, 0),
+            factor=float(getattr(module_frame().get("self"), "eps", 0.0)),
+        )
+
+    def _note_weights(self, product: Product, place: int, tag: _Keys, call: int) -> None:
+        """Record ``A @ V``, ``V @ A.T`` and the like: the sum runs over the keys."""
+        letters = product.letters[place]
+        query = product.own_axis(place)
+        if query is None:
+            return
+        self._note(
+            call,
+            source="softmax",
+            weights=product.operands[place].movedim((query, tag.axis), (-2, -1)).detach(),
+            mixed=tag.mixed,
+            scores=tag.scores,
+            softmax=tag.softmax,
+            operand=place,
+            token=letters[tag.axis],
+            form=tag.form,
+            signed=tag.form == "difference",
+        )
+
+    def note_given(
+        self, module: nn.Module, _inputs: tuple[Any, ...], _output: Any, told: Any
+    ) -> None:
+        """Record what the user says of a module that hides its attention (:mod:`given`)."""
+        number = sum(event.source == "given" for event in self.attention)
+        event = AttentionEvent(
+            module=self._names.get(id(module), ""),
+            source="given",
+            call=-1 - number,
+            chosen=self._choice.applied,
+            of=type(module).__name__,
+        )
+        if isinstance(told, tuple):
+            queries, keys = told
+            scale = queries.shape[-1] ** -0.5
+            event = replace(event, queries=_copy(queries), keys=_copy(keys), scale=scale)
+        else:
+            event = replace(event, weights=told.detach())
+        self.attention.append(event)
+
+    def _note(self, call: int, **seen: Any) -> None:
+        module = module_frame().get("self")
+        kind = type(module).__name__
+        if seen["source"] == "softmax":
+            frame = module_frame()
+            kernels = adapters.outlook(module, *frame.get("args", ())[:1])
+            if kernels is not None:
+                seen |= {"source": "adapter", "form": "outlook", "outlook": kernels}
         self.attention.append(
             AttentionEvent(
-                module=self._running(),
-                source="softmax",
-                weights=weights.detach(),
-                mixed=tag.mixed,
+                module=self._names.get(id(module), kind),
+                call=call,
+                chosen=self._choice.applied,
+                of=kind,
+                **seen,
             )
         )
+
+    def _follow_halves(self, name: str, args: Any, result: Any) -> None:
+        """Join two attentions when the second, times a number, is taken from the first."""
+        halves = [
+            self._halves.get(operand) if isinstance(operand, torch.Tensor) else None
+            for operand in args[:2]
+        ]
+        if name in {"mul", "__mul__", "__rmul__"} and None in halves:
+            half = halves[0] or halves[1]
+            other = args[1] if halves[0] else args[0]
+            if half is not None and (not isinstance(other, torch.Tensor) or other.numel() == 1):
+                self._halves[result] = _Output(half.event, half.factor * float(other))
+        elif name in {"sub", "__sub__"} and len(halves) == 2 and all(halves):
+            first, second = halves
+            assert first is not None
+            assert second is not None
+            less = self.attention.pop(second.event)
+            self.attention[first.event] = replace(
+                self.attention[first.event],
+                form="difference",
+                less=less,
+                factor=second.factor,
+                signed=True,
+            )
+
+    def _follow(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Carry what is known of the axes of an operand over to the result."""
+        if self._halves:
+            self._follow_halves(name, args, result)
+        both = name in {"sub", "__sub__"} and all(
+            isinstance(operand, torch.Tensor) and operand in self._keys for operand in args[:2]
+        )
+        for operand in _operands(args, kwargs):
+            if not isinstance(operand, torch.Tensor) or operand is result:
+                continue
+            keys, scores = self._keys.get(operand), self._scores.get(operand)
+            if keys is None and scores is None:
+                continue
+            if isinstance(result, (tuple, list)):
+                if keys is not None:
+                    dim = bound(args, kwargs, 1 if name == "unbind" else 2, "dim", default=0)
+                    axis = follow_parts(name, operand, keys.axis, dim)
+                    if axis is not None:
+                        for part in result:
+                            self._keys[part] = replace(keys, axis=axis)
+                continue
+            if not isinstance(result, torch.Tensor):
+                continue
+            where = _positional(name, args, kwargs)
+            if keys is not None:
+                axis = follow(name, operand, keys.axis, result, where)
+                known = self._keys.get(result)  # of two softmaxes that are added up
+                if axis is not None and not (known and known.scores):
+                    mixed = keys.mixed or name in HEAD_MIXING
+                    form: Form = "difference" if both else keys.form
+                    self._keys[result] = _Keys(axis, keys.softmax, keys.scores, mixed, form)
+            if scores is not None:
+                first, second = (
+                    None if axis is None else follow(name, operand, axis, result, where)
+                    for axis in scores.axes
+                )
+                if first is not None or second is not None:
+                    self._scores[result] = replace(scores, axes=(first, second))
 
     # --- the rest that a forward tells ----------------------------------------------------------
 
     def _note_stem(self, args: Any, kwargs: Any, result: torch.Tensor) -> None:
-        """Recognise the convolution that cuts the image into patches, and its grid."""
-        image = _bound(args, kwargs, 0, "input", default=None)
-        kernel = _bound(args, kwargs, 1, "weight", default=None)
-        stride = _pair(_bound(args, kwargs, 3, "stride", default=1))
-        padding = _bound(args, kwargs, 4, "padding", default=0)
-        unpadded = padding == "valid" or (not isinstance(padding, str) and not any(_pair(padding)))
-        if (
-            tuple(image.shape) == self._image_shape
-            and tuple(kernel.shape[-2:]) == stride
-            and unpadded
-        ):
-            self.stem = Grid(int(result.shape[-2]), int(result.shape[-1]), stride)
+        """Recognise a convolution that cuts the image, or a resized copy, and its grid."""
+        image = bound(args, kwargs, 0, "input", default=None)
+        if image.shape[:2] != self._image_shape[:2]:
+            return
+        rows, cols = int(result.shape[-2]), int(result.shape[-1])
+        cell: tuple[float, float] = pair(bound(args, kwargs, 3, "stride", default=1))
+        if tuple(image.shape) != self._image_shape:
+            cell = (self._image_shape[-2] / rows, self._image_shape[-1] / cols)
+        self.stems.append(Grid(rows, cols, cell))
 
     def _running(self) -> str:
         """Path of the innermost module whose forward is on the stack, read off the frames.
@@ -281,14 +487,14 @@ class Interception(TorchFunctionMode):
         Cheaper than hooks by two orders (a dozen look-ups a forward, none per module), and nothing
         is registered on the model.
         """
-        module = _module_frame().get("self")
+        module = module_frame().get("self")
         return self._names.get(id(module), type(module).__name__)
 
 
 _CALL_CODES = {nn.Module._call_impl.__code__}
 
 
-def _module_frame() -> dict[str, Any]:
+def module_frame() -> dict[str, Any]:
     """Locals of the innermost ``Module._call_impl`` on the stack."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -299,7 +505,7 @@ def _module_frame() -> dict[str, Any]:
 
 
 @functools.cache
-def _name(func: Callable[..., Any]) -> str:
+def name_of(func: Callable[..., Any]) -> str:
     """Name an operation; a property such as ``.mT`` has its name on the descriptor."""
     name = getattr(func, "__name__", "")
     if name == "__get__":
@@ -312,11 +518,19 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
-def _operands(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+def fused_operands(args: Any, kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give q and k of a fused attention call, with as many heads of k as of q."""
+    queries = bound(args, kwargs, 0, "query", default=None)
+    keys = bound(args, kwargs, 1, "key", default=None)
+    if bound(args, kwargs, 7, "enable_gqa", default=False):
+        keys = keys.repeat_interleave(queries.shape[-3] // keys.shape[-3], dim=-3)
+    if keys.shape[:-2] != queries.shape[:-2]:  # one key head for all queries
+        keys = keys.expand(*queries.shape[:-2], *keys.shape[-2:])
+    return queries, keys
+
+
+def _operands(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Give what an operation works on in order, also where it was passed by name."""
-    if name == "einsum":
-        rest = args[1:]
-        return list(rest[0]) if len(rest) == 1 and isinstance(rest[0], (tuple, list)) else [*rest]
     return [*args, *(value for value in kwargs.values() if isinstance(value, torch.Tensor))]
 
 
@@ -329,11 +543,13 @@ def _positional(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tup
     return args
 
 
-def _bound(args: Any, kwargs: Any, place: int, name: str, *, default: Any) -> Any:
+def bound(args: Any, kwargs: Any, place: int, name: str, *, default: Any) -> Any:
+    """Give an argument, whether it came by position or by name."""
     if len(args) > place:
         return args[place]
     return kwargs.get(name, default)
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def pair(value: Any) -> tuple[int, int]:
+    """Read a size that is one number or two."""
     return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[-1]))

@@ -1,126 +1,628 @@
-"""Which token is which patch: a guess from the counts, confirmed by the model itself.
+"""Which token is which patch, asked of the model itself.
 
-A sequence of 197 tokens *looks like* a class token and 14 x 14 patches in raster order. Whether it
-is, is asked: change one patch of a trial image, run the model up to its first attention, and see
-which token moved. Only a layout that answers rightly at both ends of the grid is used.
+A sequence of 197 tokens *looks like* a class token and 14 x 14 patches in raster order, and 64
+groups of 49 tokens look like windows. Whether they are, and which, the model says: trial images are
+run with everything that mixes tokens cut (:mod:`trial`), so that each token depends on the pixels
+of its own place alone.
+
+- *rule*: a plain layout that fits the count is believed when switching a random half of the
+  patches moves exactly the tokens that the layout names.
+- *traced*: otherwise each token spells the address of its patch (:mod:`mixtures`), whatever
+  windows, shifts, strides or pools it went through.
+- *unknown*: where neither holds, or where the model chooses tokens by their content. Nothing is
+  drawn on the image then.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
+from torch import nn
 
-from vit_widgets.activations.intercept import AttentionEvent, Interception
-from vit_widgets.activations.records import heads_and_groups
+from vit_widgets.activations.given import asked
+from vit_widgets.activations.intercept import AttentionEvent
+from vit_widgets.activations.mixtures import (
+    Places,
+    address_bits,
+    answers_as,
+    grid_of,
+    halves,
+    mixture,
+    read_places,
+    textures,
+)
+from vit_widgets.activations.trial import Site, Trial
 from vit_widgets.models import VisionModel, anatomy
-from vit_widgets.models.geometry import Grid, TokenAxis, candidate_axes
+from vit_widgets.models.geometry import MAX_PREFIX, Grid, TokenAxis, candidate_axes
+
+Geometry = Literal["rule", "traced", "adapter", "given", "unknown"]
+Kind = Literal[
+    "self",
+    "class",
+    "pool",
+    "cross",
+    "channel",
+    "factorised",
+    "linear",
+    "additive",
+    "outlook",
+    "difference",
+]
+
+FINEST = 4
+"""Side in pixels of the finest patches that are told apart where no convolution says more."""
+
+_MOST_PIXELS = 16 * 256 * 256
+"""Pixels of trial images that are run together."""
+
+_ANSWERING_IN_PLACE = {"WindowAttentionGlobal"}
+"""Classes whose queries come from the whole image; row i is written to the place of key i."""
+
+_CHOSEN = "the model chooses, merges or shuffles tokens by their content before this layer"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the queries and keys of one attention lie.
+
+    Attributes
+    ----------
+    query_axis, key_axis
+        What the positions are.
+    members
+        Which of the leading indices of q belong together, int (group, head).
+    kind, geometry, reason
+        As in :class:`AttentionRecord`.
+    """
+
+    query_axis: TokenAxis
+    key_axis: TokenAxis
+    members: np.ndarray
+    kind: Kind
+    geometry: Geometry
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """The confirmed token layout of a model at one input size, or why there is none."""
+    """The layouts of all attentions of a model at one input size.
+
+    Attributes
+    ----------
+    axis
+        What `query` counts on: the prefix tokens, then the patches of the finest grid; ``None``
+        where no layer has a place on the image.
+    layouts
+        One for each attention, in execution order.
+    reason
+        Why there is no axis.
+    """
 
     axis: TokenAxis | None
+    layouts: tuple[Layout, ...] = ()
     reason: str = ""
 
-    def of(self, tokens: int, groups: int) -> TokenAxis | None:
-        """Place a sequence of some layer: the same tokens, or the same patches without prefix."""
-        if self.axis is None or self.axis.grid is None or groups != 1:
-            return None
-        if tokens == self.axis.size:
-            return self.axis
-        if tokens == self.axis.grid.size:
-            return TokenAxis(tokens, (), self.axis.grid)
-        return None
+    def fits(self, events: Sequence[AttentionEvent], images: int) -> bool:
+        """Whether another forward attended in the same way: as often, over as many tokens."""
+        sizes = [size for event in events if (size := sizes_of(event, images)) is not None]
+        return [(size.queries, size.keys, size.leading) for size in sizes] == [
+            (layout.query_axis.size, layout.key_axis.size, layout.members.size)
+            for layout in self.layouts
+        ]
 
 
-class _SeenEnough(Exception):  # noqa: N818 - a signal, not an error
-    """Ends a trial forward at the first attention."""
+@dataclass(frozen=True)
+class _Size:
+    """Sizes of one attention: leading indices (heads and groups), queries, keys."""
+
+    leading: int
+    heads: int
+    groups: int
+    queries: int
+    keys: int
 
 
-class _FirstAttention(Interception):
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        result = super().__torch_function__(func, types, args, kwargs)
-        if self.attention:
-            raise _SeenEnough
-        return result
-
-
-def place(model: VisionModel, shape: tuple[int, int, int]) -> Placement:
+def place(
+    model: VisionModel,
+    shape: tuple[int, int, int],
+    events: Sequence[AttentionEvent],
+    stems: Sequence[Grid],
+    images: int,
+) -> Placement:
     """Find and confirm where a model's tokens lie on an input of (channels, height, width).
 
-    Costs a handful of forwards up to the first attention, once for each model and size.
+    Costs three forwards for a plain model, and twenty for one with windows or pools, once for each
+    model and size; no attention is computed in them.
+
+    Parameters
+    ----------
+    model
+        The model.
+    shape
+        Of one input.
+    events
+        What a real forward left.
+    stems
+        Grids that convolutions cut the image into.
+    images
+        How many images that forward had.
 
     Examples
     --------
-    >>> place(load("demo"), (3, 144, 144)).axis                       # doctest: +SKIP
+    >>> cache.placement.axis                                           # doctest: +SKIP
     TokenAxis(size=145, prefix=('class',), grid=Grid(rows=12, cols=12, cell=(12, 12)))
     """
-    generator = torch.Generator().manual_seed(0)
-    base = torch.randn(shape, generator=generator)
-    event, stem = _first_attention(model, base)
-    if event is None:
-        return Placement(None, "no attention was seen")
-    layout = heads_and_groups(_token_tensor(event).shape, images=1)
-    tokens = _token_tensor(event).shape[-2]
-    if layout is None or layout[1] != 1:
-        groups = layout[1] if layout else "?"
-        return Placement(None, f"attention works in {groups} groups of {tokens} tokens")
-    before = _token_tensor(event)
-    if not bool(before.isfinite().all()):
-        return Placement(None, "the model computes NaN or infinity")
-    candidates = candidate_axes(tokens, shape[1:], stem, anatomy.prefix_tokens(model.module))
-    for axis in candidates:
-        if _confirmed(model, base, before, axis, generator):
-            return Placement(axis)
-    if candidates:
-        return Placement(None, f"the {tokens} tokens are not the image's patches in raster order")
-    return Placement(None, f"{tokens} tokens fit no plain grid of patches")
+    sizes = [sizes_of(event, images) for event in events]
+    prefix = anatomy.prefix_tokens(model.module)
+    layouts: list[Layout | None] = [None] * len(events)
+    asked = [
+        index
+        for index, (event, size) in enumerate(zip(events, sizes, strict=True))
+        if size is not None and not event.chosen
+    ]
+    _by_rule(model, shape, events, sizes, asked, stems, prefix, layouts)
+    left = [index for index in asked if layouts[index] is None]
+    reasons: dict[int, str] = {}
+    if left:
+        reasons = _by_trace(model, shape, events, sizes, left, stems, prefix, layouts)
+    for index, event in enumerate(events):
+        size = sizes[index]
+        if layouts[index] is None and size is not None:
+            layouts[index] = _said(size, shape, model.grid)
+        if layouts[index] is None and size is not None:
+            reason = _CHOSEN if event.chosen else reasons.get(index, "")
+            layouts[index] = _unknown(size, reason)
+    known = [layout for layout in layouts if layout is not None]
+    axis = _reference(known)
+    reason = "" if axis else next((one.reason for one in known if one.reason), "")
+    return Placement(axis, tuple(known), reason)
 
 
-def _confirmed(
+def unplaced(events: Sequence[AttentionEvent], images: int, reason: str) -> Placement:
+    """Place nothing, for one reason."""
+    sizes = [size for event in events if (size := sizes_of(event, images)) is not None]
+    return Placement(None, tuple(_unknown(size, reason) for size in sizes), reason)
+
+
+def sizes_of(event: AttentionEvent, images: int) -> _Size | None:
+    """Read the sizes of an attention; ``None`` if it is none within an image."""
+    if event.outlook is not None:
+        assert event.weights is not None
+        heads, tokens = int(event.weights.shape[1]), event.outlook.size
+        return _Size(heads, heads, 1, tokens, tokens)
+    if event.queries is not None and event.keys is not None:
+        shape, keys = tuple(event.queries.shape), int(event.keys.shape[-2])
+    else:
+        assert event.weights is not None
+        shape, keys = tuple(event.weights.shape), int(event.weights.shape[-1])
+    found = heads_and_groups(shape, images)
+    if found is None:
+        return None
+    heads, groups = found
+    return _Size(heads * groups, heads, groups, int(shape[-2]), keys)
+
+
+def heads_and_groups(shape: tuple[int, ...], images: int) -> tuple[int, int] | None:
+    """Read (heads, groups) off the shape of q, (..., query, feature), or of weights.
+
+    ``None`` when the leading axes are no multiple of the number of images: then this is no
+    attention within an image (a product across the batch, for instance).
+
+    Examples
+    --------
+    >>> heads_and_groups((2, 12, 197, 64), images=2)
+    (12, 1)
+    >>> heads_and_groups((128, 3, 49, 32), images=2)
+    (3, 64)
+    """
+    leading = shape[:-2]
+    if not leading or leading[0] % images:
+        return None
+    if len(leading) == 1:
+        return (leading[0] // images, 1)
+    heads = leading[-1]
+    return (heads, int(np.prod(leading[:-1])) // images)
+
+
+def _unknown(size: _Size, reason: str) -> Layout:
+    members = np.arange(size.leading).reshape(size.groups, size.heads)
+    kind: Kind = "self" if size.queries == size.keys else "cross"
+    if size.groups > 1:
+        where = f"attention works in {size.groups} groups of {size.queries} × {size.keys} tokens"
+    else:
+        where = f"the places of its {size.queries} queries and {size.keys} keys were not found"
+    why = f"{where}: {reason}" if reason else where
+    return Layout(TokenAxis(size.queries), TokenAxis(size.keys), members, kind, "unknown", why)
+
+
+def _said(size: _Size, shape: tuple[int, int, int], grid: tuple[int, int] | None) -> Layout | None:
+    """Lay tokens out as the user says (``load(grid=)``), where the counts agree with that."""
+    if grid is None or size.groups != 1:
+        return None
+    rows, cols = grid
+    lattice = Grid(rows, cols, (shape[1] / rows, shape[2] / cols))
+    axes = []
+    for count in (size.queries, size.keys):
+        extra = count - lattice.size
+        if not 0 <= extra <= MAX_PREFIX:
+            return None
+        axes.append(TokenAxis(count, tuple(f"prefix {index}" for index in range(extra)), lattice))
+    members = np.arange(size.leading)[None]
+    return Layout(axes[0], axes[1], members, "self", "given")
+
+
+def _reference(layouts: Sequence[Layout]) -> TokenAxis | None:
+    """Choose what `query` counts on: the finest grid, with the longest prefix that goes with it."""
+    axes = [
+        axis
+        for layout in layouts
+        for axis in (layout.query_axis, layout.key_axis)
+        if axis.grid is not None
+    ]
+    if not axes:
+        return None
+    queried = [layout.query_axis for layout in layouts if layout.query_axis.grid is not None]
+    finest = max(queried or axes, key=lambda axis: axis.grid.size if axis.grid else 0).grid
+    assert finest is not None
+    prefixes = [axis.prefix for axis in axes if axis.cells is None]
+    prefix = max(prefixes, key=len, default=())
+    return TokenAxis(len(prefix) + finest.size, prefix, finest)
+
+
+# --- plain layouts ------------------------------------------------------------------------------
+
+
+def _by_rule(
     model: VisionModel,
-    base: torch.Tensor,
-    before: torch.Tensor,
-    axis: TokenAxis,
-    generator: torch.Generator,
-) -> bool:
-    """Change four patches, one at a time; the token that moves most must be theirs."""
-    grid = axis.grid
-    assert grid is not None
-    last_row, last_col = grid.rows - 1, grid.cols - 1
-    for row, col in {(0, 0), (0, last_col), (last_row, 0), (last_row // 2, last_col // 2)}:
-        x0, y0, x1, y1 = grid.box(row, col)
-        changed = base.clone()
-        patch = changed[:, y0:y1, x0:x1]
-        patch += 2 * torch.randn(patch.shape, generator=generator)
-        event, _ = _first_attention(model, changed)
-        if event is None or _token_tensor(event).shape != before.shape:
-            return False
-        moved = (_token_tensor(event).float() - before.float()).abs().sum(dim=-1)
-        moved = moved.reshape(-1, moved.shape[-1]).sum(dim=0)
-        if int(moved.argmax()) != axis.token(row, col):
-            return False
-    return True
+    shape: tuple[int, int, int],
+    events: Sequence[AttentionEvent],
+    sizes: Sequence[_Size | None],
+    asked: Sequence[int],
+    stems: Sequence[Grid],
+    prefix: tuple[str, ...],
+    layouts: list[Layout | None],
+) -> None:
+    """Confirm plain layouts, if plain ones can explain every layer at all."""
+    counts = {
+        count
+        for index in asked
+        if (size := sizes[index]) is not None
+        for count in (size.queries, size.keys)
+        if count > 1
+    }
+    candidates = {count: candidate_axes(count, shape[1:], stems, prefix) for count in counts}
+    if not all(axes or count <= MAX_PREFIX for count, axes in candidates.items()):
+        return
+    grids = {axis.grid for axes in candidates.values() for axis in axes[:2]}
+    if len(grids) > 3 or any(size is not None and size.leading > 64 for size in sizes):
+        return  # windows or stages: each of their counts fits some grid by accident
+    both = textures(shape)
+    for grid in sorted((g for g in grids if g), key=lambda g: -g.size):
+        waiting = [index for index in asked if layouts[index] is None]
+        if not waiting:
+            return
+        chosen = halves(grid)
+        batch = torch.stack([both[0], mixture(both, chosen, grid), mixture(both, ~chosen, grid)])
+        trial = _run(model, batch, events, attention_only=True)
+        for index in waiting:
+            size = sizes[index]
+            assert size is not None
+            query, key = (
+                _plain(trial, _sites(events[index], side), count, candidates, chosen, grid, prefix)
+                for side, count in (("queries", size.queries), ("keys", size.keys))
+            )
+            if query is None or key is None:
+                continue
+            layouts[index] = Layout(
+                query_axis=query,
+                key_axis=key,
+                members=np.arange(size.leading)[None],
+                kind=_kind(events[index], query, key),
+                geometry="rule",
+            )
 
 
-def _first_attention(
-    model: VisionModel, image: torch.Tensor
-) -> tuple[AttentionEvent | None, Grid | None]:
-    batch = model.to_device(image[None])
-    with model.evaluating() as parts:
-        seen = _FirstAttention(parts, tuple(batch.shape))
-        try:
-            with seen:
-                model.module(batch)
-        except _SeenEnough:
-            pass
-    return (seen.attention[0] if seen.attention else None), seen.stem
+def _plain(
+    trial: Trial,
+    sites: Sequence[Site],
+    count: int,
+    candidates: dict[int, list[TokenAxis]],
+    chosen: np.ndarray,
+    grid: Grid,
+    prefix: tuple[str, ...],
+) -> TokenAxis | None:
+    seen = [trial.sites[site] for site in sites if site in trial.sites]
+    if not seen:
+        return None
+    for axis in candidates.get(count, []):
+        if axis.grid == grid and answers_as(seen[0], chosen, axis):
+            return axis
+    if count <= MAX_PREFIX and _nowhere(seen[0]):
+        return _placeless(count, prefix)
+    return None
 
 
-def _token_tensor(event: AttentionEvent) -> torch.Tensor:
-    """Whatever the event says of each token: its query, else its row of weights."""
-    tensor = event.queries if event.queries is not None else event.weights
-    assert tensor is not None
-    return tensor
+def _nowhere(seen: np.ndarray) -> bool:
+    """Whether the tokens of a site depend on no pixel."""
+    return bool(np.abs(seen - seen[:1]).max(initial=0) <= 1e-4 * np.abs(seen).max(initial=1e-30))
+
+
+def _placeless(count: int, prefix: tuple[str, ...]) -> TokenAxis:
+    names = prefix[:count]
+    if len(names) < count:
+        names = tuple(f"latent {index}" for index in range(count))
+    return TokenAxis(count, names)
+
+
+def _sites(event: AttentionEvent, side: str) -> tuple[Site, ...]:
+    """Where queries or keys of an event can be looked at, the best first."""
+    if event.outlook is not None:
+        return ((event.call, "tokens"),)
+    if side == "queries":
+        behind: tuple[Site, ...] = ((event.scores.call, "q"),) if event.scores else ()
+        return (*behind, (event.call, "q" if event.source != "softmax" else "a"))
+    behind = ((event.scores.call, "k"),) if event.scores else ()
+    return (*behind, (event.call, "k" if event.source != "softmax" else "v"))
+
+
+def _kind(event: AttentionEvent, query: TokenAxis, key: TokenAxis) -> Kind:
+    if event.form != "softmax":
+        return event.form
+    if query.grid is not None:
+        return "self"
+    if "Cross" in event.of:
+        return "cross"
+    return "class" if key.prefix else "pool"
+
+
+def _run(
+    model: VisionModel,
+    batch: torch.Tensor,
+    events: Sequence[AttentionEvent],
+    plan: dict[int, str] | None = None,
+    *,
+    attention_only: bool = False,
+) -> Trial:
+    batch = model.to_device(batch)
+    trial = Trial(events, batch, plan, attention_only=attention_only)
+    with (
+        model.evaluating() as parts,
+        _remembered(parts),
+        asked(parts, model.attention, trial.note_given),
+        trial,
+    ):
+        model.run(batch)
+    return trial
+
+
+@contextlib.contextmanager
+def _remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
+    """Give modules that note something in their forward what they had noted before a trial."""
+    held = [(part, dict(vars(part)), dict(part._buffers)) for _, part in parts]
+    try:
+        yield
+    finally:
+        for part, attributes, buffers in held:
+            vars(part).clear()
+            vars(part).update(attributes)
+            part._buffers.clear()
+            part._buffers.update(buffers)
+
+
+# --- traced layouts -----------------------------------------------------------------------------
+
+
+def _by_trace(
+    model: VisionModel,
+    shape: tuple[int, int, int],
+    events: Sequence[AttentionEvent],
+    sizes: Sequence[_Size | None],
+    asked: Sequence[int],
+    stems: Sequence[Grid],
+    prefix: tuple[str, ...],
+    layouts: list[Layout | None],
+) -> dict[int, str]:
+    """Let every token spell its address; give the reason where that fails."""
+    finest = _finest(shape, stems)
+    sites, row_bits, col_bits = _spelling(model, shape, events, finest)
+    reasons: dict[int, str] = {}
+    for index in asked:
+        size = sizes[index]
+        assert size is not None
+        event = events[index]
+        query, key, features = (
+            _places(sites, names, row_bits, col_bits)
+            for names in (
+                _sites(event, "queries"),
+                _sites(event, "keys"),
+                ((event.scores.call, "features of q"),) if event.scores else (),
+            )
+        )
+        layout = _traced(event, size, query, key, features, finest, prefix)
+        if isinstance(layout, str):
+            reasons[index] = layout
+        else:
+            layouts[index] = layout
+    return reasons
+
+
+def _finest(shape: tuple[int, int, int], stems: Sequence[Grid]) -> Grid:
+    _, height, width = shape
+    cells = [stem.cell for stem in stems if min(stem.cell) >= FINEST]
+    down, across = min(cells, default=(FINEST, FINEST))
+    return Grid(-(-height // int(down)), -(-width // int(across)), (int(down), int(across)))
+
+
+def _spelling(
+    model: VisionModel,
+    shape: tuple[int, int, int],
+    events: Sequence[AttentionEvent],
+    finest: Grid,
+) -> tuple[dict[Site, np.ndarray], int, int]:
+    """Run the mixtures, in as many parts as memory asks for."""
+    masks, row_bits, col_bits = address_bits(finest)
+    both = textures(shape)
+    images = [mixture(both, mask, finest) for mask in masks]
+    # The highest bits of row and column are enough to see what mixes tokens.
+    looking = _run(model, torch.stack([*both, images[0], images[row_bits]]), events)
+    together = max(1, _MOST_PIXELS // (shape[1] * shape[2]) - 2)
+    seen: dict[Site, list[np.ndarray]] = {
+        site: [values[:2], values[2:3]] for site, values in looking.sites.items()
+    }
+    rest = [index for index in range(len(images)) if index not in (0, row_bits)]
+    for start in range(0, len(rest), together):
+        part = rest[start : start + together]
+        # The first texture leads each part: what is the same for all is the same as in the others.
+        batch = torch.stack([both[0], *(images[index] for index in part)])
+        trial = _run(model, batch, events, looking.plan)
+        for site, values in trial.sites.items():
+            if site in seen:
+                seen[site] += [values[at : at + 1] for at in range(1, 1 + len(part))]
+    for site, values in looking.sites.items():
+        seen[site].insert(1 + row_bits, values[3:4])
+    return (
+        {site: np.concatenate(values) for site, values in seen.items()},
+        row_bits,
+        col_bits,
+    )
+
+
+def _places(
+    sites: dict[Site, np.ndarray], names: Sequence[Site], row_bits: int, col_bits: int
+) -> Places | None:
+    for name in names:
+        if name in sites and sites[name].size:
+            return read_places(sites[name], row_bits, col_bits)
+    return None
+
+
+def _traced(
+    event: AttentionEvent,
+    size: _Size,
+    query: Places | None,
+    key: Places | None,
+    features: Places | None,
+    finest: Grid,
+    prefix: tuple[str, ...],
+) -> Layout | str:
+    """Make a layout of the places of queries and keys, or say why there is none."""
+    if event.form == "additive":
+        query = Places.nowhere(size.leading, size.queries)
+    if query is None or key is None or query.row.shape[1] != size.queries:
+        return "its queries and keys could not be followed to their product"
+    if key.row.shape[1] != size.keys:
+        return "its keys could not be followed to their product"
+    if features is not None and features.any and features.clean and not query.clean:
+        members = np.arange(size.leading).reshape(size.groups, size.heads)
+        return Layout(
+            TokenAxis(size.queries),
+            TokenAxis(size.keys),
+            members,
+            "channel",
+            "unknown",
+            "channels attend to channels, over all places at once",
+        )
+    on_keys = grid_of(key, finest)
+    if on_keys is None:
+        return "its keys depend on more than one place" if key.any else "its keys lie nowhere"
+    key_grid, key_cells = _leading(on_keys, size.leading)
+    if event.form == "outlook":
+        axis = _axis(size.keys, key_grid, key_cells[:1], prefix)
+        members = np.arange(size.heads)[None]
+        return Layout(axis, axis, members, "outlook", "adapter")
+    if event.scores is None and event.source == "softmax" and not query.clean:
+        members = np.arange(size.leading).reshape(size.groups, size.heads)
+        if len(np.unique(key_cells, axis=0)) > 1:
+            return "its rows belong to no place"
+        return Layout(
+            TokenAxis(size.queries, tuple(f"feature {i}" for i in range(size.queries))),
+            _axis(size.keys, key_grid, key_cells[:1], prefix),
+            members.reshape(1, -1),
+            "factorised",
+            "traced",
+        )
+    on_queries = grid_of(query, finest)
+    if on_queries is None and query.any:
+        return "its queries depend on more than one place"
+    query_cells = np.full((size.leading, size.queries), -1)
+    query_grid = None
+    if on_queries is not None:
+        query_grid, query_cells = _leading(on_queries, size.leading)
+    groups = _groups(query_cells, key_cells)
+    if groups is None:
+        return "its heads do not agree on the places"
+    queries, keys = query_cells[groups[:, 0]], key_cells[groups[:, 0]]
+    if _repeated(queries.reshape(1, -1)) and query_grid is not None:
+        if event.of not in _ANSWERING_IN_PLACE or size.queries != size.keys:
+            return "several of its queries lie on the same patch"
+        query_axis = key_axis = _axis(size.keys, key_grid, keys, prefix)
+        return Layout(query_axis, key_axis, groups, "self", "adapter")
+    if _repeated(keys):
+        return "several of its keys lie on the same patch"
+    query_axis = (
+        _placeless(size.queries, ("every patch",) if event.form == "additive" else prefix)
+        if query_grid is None
+        else _axis(size.queries, query_grid, queries, prefix)
+    )
+    key_axis = _axis(size.keys, key_grid, keys, prefix)
+    return Layout(query_axis, key_axis, groups, _kind(event, query_axis, key_axis), "traced")
+
+
+def _leading(on: tuple[Grid, np.ndarray], leading: int) -> tuple[Grid, np.ndarray]:
+    """Bring cells to as many leading indices as q has (a key head may serve several)."""
+    grid, cells = on
+    if len(cells) == leading or leading % len(cells):
+        return grid, cells
+    return grid, np.repeat(cells, leading // len(cells), axis=0)
+
+
+def _groups(queries: np.ndarray, keys: np.ndarray) -> np.ndarray | None:
+    """Sort leading indices into groups with the same places, int (group, head)."""
+    if len(queries) != len(keys):
+        return None
+    both = np.concatenate([queries, keys], axis=1)
+    found: dict[bytes, list[int]] = {}
+    for index, cells in enumerate(both):
+        found.setdefault(cells.tobytes(), []).append(index)
+    if len({len(members) for members in found.values()}) == 1:
+        return np.array(list(found.values()))
+    # A head may be deaf to a patch or to all of them; where it hears, it must agree.
+    full = [members for members in found.values() if _hears(both[members[0]], both)]
+    for members in found.values():
+        if members in full:
+            continue
+        cells = both[members[0]]
+        agreeing = [one for one in full if (cells == both[one[0]])[cells >= 0].all()]
+        if len(agreeing) != 1:
+            return None
+        agreeing[0].extend(members)
+    if len({len(members) for members in full}) != 1:
+        return None
+    return np.array([[members[0], *sorted(members[1:])] for members in full])
+
+
+def _hears(cells: np.ndarray, others: np.ndarray) -> bool:
+    """Whether cells have a place wherever those of any other leading index do."""
+    return bool(((cells >= 0) | (others < 0).all(axis=0)).all())
+
+
+def _repeated(cells: np.ndarray) -> bool:
+    """Whether a cell occurs twice in a row."""
+    ordered = np.sort(cells, axis=1)
+    return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())
+
+
+def _axis(size: int, grid: Grid, cells: np.ndarray, prefix: tuple[str, ...]) -> TokenAxis:
+    """Describe positions; plain raster order after a prefix needs no table of cells."""
+    if len(cells) == 1:
+        extra = size - grid.size
+        plain = 0 <= extra <= MAX_PREFIX and (cells[0, :extra] == -1).all()
+        if plain and (cells[0, extra:] == np.arange(grid.size)).all():
+            names = prefix if len(prefix) == extra else tuple(f"prefix {i}" for i in range(extra))
+            return TokenAxis(size, names, grid)
+    return TokenAxis(size, (), grid, cells)

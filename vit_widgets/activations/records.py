@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
 
 from vit_widgets.activations.intercept import AttentionEvent, Source
+from vit_widgets.activations.placement import Geometry, Kind
 from vit_widgets.models.geometry import TokenAxis
-
-Geometry = Literal["rule", "unknown"]
-Kind = Literal["self", "cross"]
 
 # Rows of attention computed at once when a whole matrix is asked for: bounds the float32 working
 # set at high resolution (1370 tokens x 16 heads) to some tens of MB.
@@ -36,14 +33,21 @@ class AttentionRecord:
     images, groups, heads, queries, keys
         Sizes. `groups` is 1 for global attention; windows and the like are groups.
     kind
-        ``"self"`` when there are as many queries as keys, else ``"cross"``.
+        ``"self"``: patches attend to patches (of a coarser grid, where keys are pooled);
+        ``"class"``: the class token alone asks; ``"pool"``: learned queries ask; ``"cross"``: the
+        queries come from elsewhere; ``"channel"``: channels attend to channels; ``"factorised"``:
+        each row is a feature that pools over the patches; and what is no softmax of q and k:
+        ``"linear"``, ``"additive"``, ``"outlook"``, ``"difference"``.
     source
-        ``"sdpa"`` (fused), ``"mha"`` (``nn.MultiheadAttention``) or ``"softmax"``.
+        ``"sdpa"`` (fused), ``"mha"`` (``nn.MultiheadAttention``), ``"softmax"``, ``"adapter"`` (a
+        class that is known by name) or ``"given"`` (``load(attention=...)``).
     geometry
-        ``"rule"``: the tokens' places on the image are known, and were confirmed by moving single
-        patches of a trial image. ``"unknown"``: not known, see `reason`.
+        How the places of the tokens on the image are known. ``"rule"``: a plain grid, confirmed by
+        switching random halves of the patches of a trial image. ``"traced"``: each token spelled
+        the address of its patch (windows, shifts, pools). ``"given"``: said by the user.
+        ``"unknown"``: not known, see `reason`.
     query_axis, key_axis
-        What the positions are.
+        What the positions are, in each group.
     mixed
         Whether heads were mixed after the softmax; rows then need not sum to 1.
 
@@ -63,6 +67,7 @@ class AttentionRecord:
     heads: int
     queries: int
     keys: int
+    kind: Kind
     source: Source
     geometry: Geometry
     query_axis: TokenAxis
@@ -70,18 +75,19 @@ class AttentionRecord:
     reason: str = ""
     mixed: bool = False
     _event: AttentionEvent = field(default=None)  # type: ignore[assignment]
+    _members: np.ndarray = field(default=None)  # type: ignore[arg-type]
 
     @property
-    def kind(self) -> Kind:
-        """``"self"`` when there are as many queries as keys, else ``"cross"``."""
-        return "self" if self.queries == self.keys else "cross"
+    def signed(self) -> bool:
+        """Whether weights may be negative: no softmax alone made them."""
+        return self._event.signed
 
     @property
     def nbytes(self) -> int:
         """Bytes that this record keeps alive: q and k, a mask, or the weights of a softmax."""
-        event = self._event
-        kept = (event.queries, event.keys, event.mask, event.weights)
-        return sum(t.untyped_storage().nbytes() for t in kept if t is not None)
+        events = [event for event in (self._event, self._event.less) if event is not None]
+        kept = [t for e in events for t in (e.queries, e.keys, e.mask, e.weights) if t is not None]
+        return sum(tensor.untyped_storage().nbytes() for tensor in kept)
 
     def __repr__(self) -> str:
         groups = f"{self.groups} groups x " if self.groups > 1 else ""
@@ -149,24 +155,39 @@ class AttentionRecord:
         return rows[0] if head is not None else rows
 
     def _rows(self, image: int, group: int, heads: slice, queries: slice) -> np.ndarray:
-        """Weights (head, query, key) of some rows.
+        """Weights (head, query, key) of some rows, as they were applied."""
+        event = self._event
+        if event.form == "outlook":
+            assert event.outlook is not None
+            kernels = self._kernels(image)[heads]
+            return event.outlook.applied(kernels, queries)
+        if event.form == "linear":
+            shares = self._scores(event, image, group, heads, queries)
+            return shares / (shares.sum(axis=-1, keepdims=True) + event.factor)
+        rows = self._softmax(event, image, group, heads, queries)
+        if event.less is not None:
+            rows -= event.factor * self._softmax(event.less, image, group, heads, queries)
+        return rows
+
+    def _softmax(
+        self, event: AttentionEvent, image: int, group: int, heads: slice, queries: slice
+    ) -> np.ndarray:
+        """Compute some rows of one softmax, or pick them where the model made them itself.
 
         In numpy: torch starts its threads for every one of these small products, and on a machine
         that is busy they wait for each other a hundred times as long as the product takes.
         """
-        event = self._event
         if event.weights is not None:
-            return self._of(event.weights, image, group)[heads, queries]
-        assert event.queries is not None
-        assert event.keys is not None
-        q = self._of(event.queries, image, group)[heads, queries]
-        k = self._of(event.keys, image, group)[heads]
-        scores = q @ k.swapaxes(-1, -2)
+            applied = self._of(event.weights, image, group)[heads, queries]
+            # What a mask of -100 leaves of a weight is no number of the model: exactly zero.
+            return np.where(np.abs(applied) < np.finfo(np.float32).tiny, 0, applied)
+        scores = self._scores(event, image, group, heads, queries)
         scores *= event.scale
         if event.causal:
             later = np.triu(np.ones((self.queries, self.keys), dtype=bool), 1)
             scores[:, later[queries]] = -np.inf
         if event.mask is not None:
+            assert event.queries is not None
             mask = event.mask.expand(*event.queries.shape[:-1], self.keys)
             allowed = self._of(mask, image, group)[heads, queries]
             if allowed.dtype == bool:
@@ -178,55 +199,115 @@ class AttentionRecord:
         scores /= scores.sum(axis=-1, keepdims=True)
         return scores
 
+    def _scores(
+        self, event: AttentionEvent, image: int, group: int, heads: slice, queries: slice
+    ) -> np.ndarray:
+        """Multiply some rows of q with k: (head, query, key)."""
+        assert event.queries is not None
+        assert event.keys is not None
+        q = self._of(event.queries, image, group)[heads, queries]
+        k = self._of(event.keys, image, group)[heads]
+        return q @ k.swapaxes(-1, -2)
+
+    def _kernels(self, image: int) -> np.ndarray:
+        """Give the kernels of an outlook: (head, kernel, slot, slot)."""
+        assert self._event.weights is not None
+        kernels = self._event.weights[image].cpu()
+        return kernels.to(torch.promote_types(kernels.dtype, torch.float32)).numpy()
+
     def _of(self, tensor: torch.Tensor, image: int, group: int) -> np.ndarray:
         """Pick one image and group of a kept tensor: (head, token, feature or key).
 
-        Kept tensors are (image * group, head, ., .), (image, group..., head, ., .), or without a
-        head axis; the leading axes are image-major in all of them. Half precision becomes float32.
+        The leading axes of kept tensors are image-major; which of the rest are the heads of which
+        group the placement found out. Half precision becomes float32.
         """
-        chosen = tensor.reshape(self.images * self.groups, self.heads, *tensor.shape[-2:])
-        chosen = chosen[image * self.groups + group].cpu()
+        chosen = tensor.reshape(self.images, -1, *tensor.shape[-2:])[image]
+        chosen = chosen[torch.from_numpy(self._members[group]).to(chosen.device)].cpu()
         if chosen.is_floating_point():
             chosen = chosen.to(torch.promote_types(chosen.dtype, torch.float32))
         return chosen.numpy()
 
-    def to_image(self, values: np.ndarray) -> np.ndarray:
+    def to_image(self, values: np.ndarray, group: int = 0) -> np.ndarray:
         """Lay values over the keys on the patch grid: (..., key) to (..., row, col).
+
+        Patches that the group does not hold are NaN: they cannot be seen from there.
 
         Raises
         ------
         ValueError
             If the places of the keys are not known, or the last axis is no key axis.
         """
-        grid = self.key_axis.grid
-        if grid is None:
+        if self.key_axis.grid is None:
             msg = f"the tokens of {self.name} cannot be placed on the image: {self.reason}"
             raise ValueError(msg)
         values = np.asarray(values)
         if values.shape[-1] != self.keys:
             msg = f"the last axis has {values.shape[-1]} values, {self.name} has {self.keys} keys"
             raise ValueError(msg)
-        patches = values[..., len(self.key_axis.prefix) :]
+        return _laid(values, self.key_axis, group)
+
+    def seen_from(self, cell: int, image: int = 0) -> np.ndarray:
+        """Lay out what the patch `cell` of the query grid attends to: (head, row, col).
+
+        NaN where the patch cannot look: outside its window, or masked.
+
+        Parameters
+        ----------
+        cell
+            ``row * cols + col`` in the grid of `query_axis`.
+        image
+            Which image.
+
+        Raises
+        ------
+        ValueError
+            If the places of the tokens are not known.
+        """
+        found = self._placed(self.query_axis).find(cell)
+        grid = self._placed(self.key_axis).grid
+        assert grid is not None
+        if found is None:
+            return np.full((self.heads, grid.rows, grid.cols), np.nan, dtype=np.float32)
+        group, query = found
+        weights = self.weights(image=image, query=query, group=group)
+        maskable = self._event.mask is not None or self._event.weights is not None
+        if maskable and self._event.form == "softmax":
+            masked = (weights == 0).all(axis=0)
+            weights = np.where(masked, np.nan, weights)
+        return _laid(weights, self.key_axis, group)
+
+    def seen_by(self, cell: int, image: int = 0) -> np.ndarray:
+        """Lay out which patches attend to the patch `cell` of the key grid: (head, row, col).
+
+        NaN for patches that cannot look there. Where windows overlap, all that hold the patch
+        answer.
+        """
+        axis = self._placed(self.key_axis)
+        grid = self._placed(self.query_axis).grid
+        assert grid is not None
+        laid = np.full((self.heads, grid.rows, grid.cols), np.nan, dtype=np.float32)
+        for group, key in zip(*np.nonzero(axis.places == cell), strict=True):
+            column = self.weights(image=image, key=int(key), group=int(group))
+            one = _laid(column, self.query_axis, int(group))
+            laid = np.where(np.isnan(one), laid, one)
+        return laid
+
+    def _placed(self, axis: TokenAxis) -> TokenAxis:
+        if axis.grid is None:
+            msg = f"the tokens of {self.name} cannot be placed on the image: {self.reason}"
+            raise ValueError(msg)
+        return axis
+
+
+def _laid(values: np.ndarray, axis: TokenAxis, group: int) -> np.ndarray:
+    """Lay (..., position) out on the grid of an axis: (..., row, col), NaN where nothing lies."""
+    grid = axis.grid
+    assert grid is not None
+    if axis.cells is None:
+        patches = values[..., len(axis.prefix) :]
         return patches.reshape(*values.shape[:-1], grid.rows, grid.cols)
-
-
-def heads_and_groups(shape: tuple[int, ...], images: int) -> tuple[int, int] | None:
-    """Read (heads, groups) off the shape of q, (..., query, feature), or of weights.
-
-    ``None`` when the leading axes are no multiple of the number of images: then this is no
-    attention within an image (a product across the batch, for instance).
-
-    Examples
-    --------
-    >>> heads_and_groups((2, 12, 197, 64), images=2)
-    (12, 1)
-    >>> heads_and_groups((128, 3, 49, 32), images=2)
-    (3, 64)
-    """
-    leading = shape[:-2]
-    if not leading or leading[0] % images:
-        return None
-    if len(leading) == 1:
-        return (leading[0] // images, 1)
-    heads = leading[-1]
-    return (heads, int(np.prod(leading[:-1])) // images)
+    cells = axis.cells[group]
+    floats = values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64)
+    laid = np.full((*values.shape[:-1], grid.size), np.nan, dtype=floats.dtype)
+    laid[..., cells[cells >= 0]] = floats[..., cells >= 0]
+    return laid.reshape(*values.shape[:-1], grid.rows, grid.cols)

@@ -7,13 +7,22 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vit_widgets.activations import ActivationCache, AttentionRecord
-from vit_widgets.widgets.maps import Direction, Layer, image_layer, matrix_layer
+from vit_widgets.export import Box
+from vit_widgets.models import Grid, TokenAxis
+from vit_widgets.widgets.maps import (
+    Axis,
+    Direction,
+    Layer,
+    image_layer,
+    matrix_layer,
+    token_axis,
+)
 
 SENT_AHEAD = 300_000
 """Bytes of rows that may be sent with the row that was asked for."""
 
 
-def neighbours(cache: ActivationCache, token: int, others: int) -> list[int]:
+def neighbours(cache: ActivationCache, token: int, others: int, layer: int) -> list[int]:
     """Choose patches around a patch whose rows go along with its own.
 
     The pointer goes there next, and finds them in the page. It is quicker for the first one, too: a
@@ -24,9 +33,11 @@ def neighbours(cache: ActivationCache, token: int, others: int) -> list[int]:
     cache
         Of one image.
     token
-        The token that was asked for.
+        The token that was asked for, on the reference axis.
     others
         Rows that are sent anyway.
+    layer
+        The layer in view: its patches are the ones that the pointer steps over.
 
     Returns
     -------
@@ -36,61 +47,202 @@ def neighbours(cache: ActivationCache, token: int, others: int) -> list[int]:
     axis = cache.placement.axis
     if axis is None or axis.grid is None or token < len(axis.prefix):
         return []
-    row, col = divmod(token - len(axis.prefix), axis.grid.cols)
-    around = [
-        axis.token(row + down, col + right)
-        for down, right in _AROUND
-        if 0 <= row + down < axis.grid.rows and 0 <= col + right < axis.grid.cols
-    ]
-    bytes_each = sum(record.heads * record.keys for record in cache.attention)
+    grid = cache.attention[min(layer, len(cache.attention) - 1)].query_axis.grid or axis.grid
+    here = grid.at(*axis.grid.center(*divmod(token - len(axis.prefix), axis.grid.cols)))
+    if here is None:
+        return []
+    around = []
+    for down, right in _AROUND:
+        row, col = here[0] + down, here[1] + right
+        if 0 <= row < grid.rows and 0 <= col < grid.cols:
+            place = axis.grid.at(*grid.center(row, col))
+            around += [axis.token(*place)] if place else []
+    bytes_each = sum(record.heads * _cells(record) for record in cache.attention)
     return around[: max(0, SENT_AHEAD // bytes_each - 1 - others)]
 
 
 _AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
 
 
+def _cells(record: AttentionRecord) -> int:
+    grid = record.key_axis.grid
+    return record.keys if grid is None else grid.size
+
+
+def reference_axis(cache: ActivationCache) -> Axis | None:
+    """Describe for the page what `query` counts on; ``None`` where no layer has places."""
+    return _described(cache.placement.axis, cache)
+
+
+def _described(axis: TokenAxis | None, cache: ActivationCache) -> Axis | None:
+    if axis is None or axis.grid is None:
+        return None
+    grid = axis.grid
+    return token_axis((grid.rows, grid.cols), axis.prefix, _box(grid, cache))
+
+
+def _box(grid: Grid, cache: ActivationCache) -> Box:
+    height, width = cache.images.shape[-2:]
+    (top, left), (down, across) = grid.origin, grid.cell
+    return (
+        top / height,
+        left / width,
+        (top + grid.rows * down) / height,
+        (left + grid.cols * across) / width,
+    )
+
+
 def layer_maps(
-    record: AttentionRecord, queries: Sequence[int], direction: Direction, *, exact: bool = False
+    cache: ActivationCache,
+    layer: int,
+    queries: Sequence[int],
+    direction: Direction,
+    *,
+    exact: bool = False,
 ) -> Layer:
     """Pack one layer: rows (or columns) on the image, or a matrix with the reason.
 
     Parameters
     ----------
-    record
-        Attention of one image.
+    cache
+        Of one image.
+    layer
+        Which of its attention records.
     queries
-        Token indices to pack rows for; one that the layer does not have is left empty.
+        Tokens of the reference axis to pack rows for; one that the layer does not have is left
+        empty.
     direction
         ``"attends to"`` packs rows, ``"attended by"`` columns.
     exact
         float32 instead of bytes.
     """
-    note = "heads are mixed after the softmax: rows need not sum to 1" if record.mixed else ""
-    grid = record.key_axis.grid
-    if grid is None:
-        reason = record.reason
+    record = cache.attention[layer]
+    notes = [_NOTES.get(record.kind, "")]
+    if record.mixed:
+        notes.append("heads are mixed after the softmax: rows need not sum to 1")
+    if record.key_axis.grid is None:
+        return _matrix(record, notes, exact=exact)
+    if record.query_axis.grid is None:
+        values, only = _only(record)
+        asked, seen = None, record.key_axis
+        places = np.full((len(queries), 2), np.nan)
+        values = np.repeat(values[None], len(queries), axis=0)
+    else:
+        asked, seen = record.query_axis, record.key_axis
+        if direction == "attended by":
+            asked, seen = seen, asked
+        only = ""
+        reference = cache.placement.axis
+        assert reference is not None
+        found = [_position(token, reference, asked) for token in queries]
+        values = np.stack([_row(record, position, direction, seen) for position in found])
+        places = np.stack([_place(position, asked, seen) for position in found])
         if record.groups > 1:
-            reason += "; the first is shown"
-        layer = matrix_layer(record.weights(), reason, kind_of_record=record.kind, exact=exact)
-        return {**layer, "note": " · ".join(filter(None, (layer["note"], note)))}
-    values = np.stack([_row(record, query, direction) for query in queries])
+            notes.append("the hatched patches cannot be seen from here")
+    assert seen.grid is not None
+    prefix = seen.prefix if seen.cells is None else ()
     return image_layer(
         values,
-        (grid.rows, grid.cols),
-        record.key_axis.prefix,
-        queries=queries,
-        cell=grid.cell,
+        (seen.grid.rows, seen.grid.cols),
+        prefix,
+        places=places,
+        cell=seen.grid.cell,
+        box=_box(seen.grid, cache),
+        asked=None if asked is None or asked == seen else _described(asked, cache),
+        only=only,
+        record=record.kind,
+        signed=record.signed,
         exact=exact,
-        note=note,
+        note=" · ".join(filter(None, notes)),
     )
 
 
-def _row(record: AttentionRecord, token: int, direction: Direction) -> np.ndarray:
-    if token >= record.queries:  # this layer has fewer tokens: nothing can be said
-        return np.full((record.heads, record.keys), np.nan, dtype=np.float32)
-    if direction == "attends to":
-        return record.weights(query=token)
-    return record.weights(key=token)
+_NOTES = {
+    "factorised": "a softmax over the patches for each feature; their mean is drawn",
+    "linear": "no softmax: the share of each patch in the sum, from the features of q and k",
+    "additive": "one score for each patch, the same for every query",
+    "outlook": "the kernels that write to this patch, added up",
+    "difference": "the difference of two softmaxes that is applied",
+}
+
+_AXES = {"channel": ("channels", "channels"), "factorised": ("features", "keys")}
+
+
+def _matrix(record: AttentionRecord, notes: list[str], *, exact: bool) -> Layer:
+    reason = record.reason
+    if record.groups > 1:
+        reason += "; the first is shown"
+    layer = matrix_layer(
+        record.weights(),
+        reason,
+        kind_of_record=record.kind,
+        axes=_AXES.get(record.kind, ("queries", "keys")),
+        signed=record.signed,
+        exact=exact,
+    )
+    return {**layer, "note": " · ".join(filter(None, (layer["note"], *notes)))}
+
+
+def _only(record: AttentionRecord) -> tuple[np.ndarray, str]:
+    """Give the map of a layer in which no patch asks, (head, prefix and cell), and who does."""
+    names = record.query_axis.prefix
+    if record.key_axis.cells is not None:  # each group scores its own patches
+        groups = [record.to_image(record.weights(group=g), g) for g in range(record.groups)]
+        known = np.stack(groups).mean(axis=2).reshape(record.groups, record.heads, -1)
+        laid = np.full(known.shape[1:], np.nan, dtype=known.dtype)
+        for one in known:
+            laid = np.where(np.isnan(one), laid, one)
+        return laid, names[0]
+    weights = record.weights()
+    if record.kind == "factorised" or record.queries > 1:
+        noun = "features" if record.kind == "factorised" else "queries"
+        return weights.mean(axis=1), f"mean of {record.queries} {noun}"
+    who = names[0] if record.kind == "additive" else f"{names[0]} token"
+    return weights[:, 0], who
+
+
+Position = tuple[int | None, int | None]
+"""Prefix token (index in the prefix), or cell of the grid; both ``None`` where there is neither."""
+
+
+def _position(token: int, reference: TokenAxis, axis: TokenAxis) -> Position:
+    """Find a token of the reference axis on another axis."""
+    assert reference.grid is not None
+    assert axis.grid is not None
+    patch = token - len(reference.prefix)
+    if patch < 0:
+        name = reference.prefix[token]
+        return (axis.prefix.index(name) if name in axis.prefix else None), None
+    place = axis.grid.at(*reference.grid.center(*divmod(patch, reference.grid.cols)))
+    return None, None if place is None else place[0] * axis.grid.cols + place[1]
+
+
+def _row(
+    record: AttentionRecord, position: Position, direction: Direction, seen: TokenAxis
+) -> np.ndarray:
+    """Give the row (or column) of one position: (head, prefix and cell), NaN where unseen."""
+    prefix, cell = position
+    rows = direction == "attends to"
+    axis = record.query_axis if rows else record.key_axis
+    assert seen.grid is not None
+    if prefix is None and cell is None:
+        size = seen.size if seen.cells is None else seen.grid.size
+        return np.full((record.heads, size), np.nan, dtype=np.float32)
+    if axis.cells is None and seen.cells is None:
+        index = prefix if prefix is not None else len(axis.prefix) + int(cell or 0)
+        return record.weights(query=index) if rows else record.weights(key=index)
+    laid = record.seen_from(int(cell or 0)) if rows else record.seen_by(int(cell or 0))
+    return laid.reshape(record.heads, -1)
+
+
+def _place(position: Position, asked: TokenAxis, seen: TokenAxis) -> np.ndarray:
+    """Row and column of a position in units of the cells of the map; NaN for none."""
+    assert asked.grid is not None
+    assert seen.grid is not None
+    if position[1] is None:
+        return np.full(2, np.nan)
+    center = asked.grid.center(*divmod(position[1], asked.grid.cols))
+    return (np.array(center) - seen.grid.origin) / seen.grid.cell - 0.5
 
 
 def all_layers(
@@ -118,7 +270,7 @@ def all_layers(
     count = len(cache.attention)
     layers: list[Layer | None] = [None] * count
     for index in sorted(range(count), key=lambda other: abs(other - first)):
-        layer = held.get(index) or layer_maps(cache.attention[index], queries, direction)
+        layer = held.get(index) or layer_maps(cache, index, queries, direction)
         if layer["kind"] == "matrix":
             held[index] = layer
         layers[index] = layer

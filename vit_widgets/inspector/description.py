@@ -33,8 +33,14 @@ def subtitle(cache: ActivationCache) -> str:
     axis = cache.placement.axis
     placed = sum(record.geometry != "unknown" for record in records)
     if placed and axis is not None and axis.grid is not None:
-        parts.append(f"{axis.grid.rows} × {axis.grid.cols} patches")
+        axes = (record.query_axis for record in records)
+        grids = [grid for one in axes if (grid := one.grid) is not None] or [axis.grid]
+        sizes = {grid.size: f"{grid.rows} × {grid.cols}" for grid in grids}
+        largest, smallest = sizes[max(sizes)], sizes[min(sizes)]
+        parts.append(f"{largest}{f' to {smallest}' if len(sizes) > 1 else ''} patches")
         parts.append(_prefix(axis.prefix))
+        if any(record.groups > 1 for record in records):
+            parts.append("windows")
     fused = all(record.source != "softmax" for record in records)
     parts.append("fused attention, exact" if fused else "attention, exact")
     if placed < len(records):

@@ -21,7 +21,7 @@ from vit_widgets.activations import ActivationCache, capture
 from vit_widgets.activations.cache import Part
 from vit_widgets.demo import CLASSES, Scene, scenes
 from vit_widgets.inspector import description
-from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours
+from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
 from vit_widgets.inspector.captures import captures
 from vit_widgets.jobs import Worker
 from vit_widgets.models import VisionModel, load, read_images
@@ -181,7 +181,9 @@ class Inspector(InspectorPage):
         asked = self._selection()
         index, query, direction, pins = asked
         cache = self._captured(index)
-        queries = list(dict.fromkeys((query, *pins, *neighbours(cache, query, len(pins)))))
+        queries = list(
+            dict.fromkeys((query, *pins, *neighbours(cache, query, len(pins), self.layer)))
+        )
         started = time.monotonic()
         held = self._matrices.setdefault(index, {})
 
@@ -192,7 +194,13 @@ class Inspector(InspectorPage):
             last = None not in layers
             if last or time.monotonic() - started > _PATIENCE:
                 started = time.monotonic()
-                maps = packet(layers, queries=queries, image_index=index, direction=direction)
+                maps = packet(
+                    layers,
+                    queries=queries,
+                    image_index=index,
+                    direction=direction,
+                    reference=reference_axis(cache),
+                )
                 done = {"exact": self._exact(cache), "status": dict(READY)} if last else {}
                 self.publish(maps=maps, **done)
 
@@ -210,8 +218,14 @@ class Inspector(InspectorPage):
             return {}
         at = min(self.layer, len(layers) - 1)
         queries = list(dict.fromkeys((query, *pins)))
-        layers[at] = layer_maps(cache.attention[at], queries, direction, exact=True)
-        return packet(layers, queries=queries, image_index=index, direction=direction)
+        layers[at] = layer_maps(cache, at, queries, direction, exact=True)
+        return packet(
+            layers,
+            queries=queries,
+            image_index=index,
+            direction=direction,
+            reference=reference_axis(cache),
+        )
 
     def _publish_statistics(self) -> None:
         """Measure one layer and come again, so that whatever is asked meanwhile goes first."""
@@ -361,13 +375,9 @@ def _opening(cache: ActivationCache) -> dict[str, Any]:
 
 
 def _seen(cache: ActivationCache) -> np.ndarray:
-    """Give the picture that the model saw, cut to the patches, so that they align to the pixel."""
+    """Give the picture that the model saw, uint8 (height, width, 3); of a video its first frame."""
     picture = cache.model.picture(cache.images[0])
-    axis = cache.placement.axis
-    if axis is None or axis.grid is None:
-        return picture
-    _, _, right, bottom = axis.grid.box(axis.grid.rows - 1, axis.grid.cols - 1)
-    return picture[:bottom, :right]
+    return picture[0] if picture.ndim == 4 else picture
 
 
 def _strip(model: VisionModel, pictures: Sequence[Picture]) -> np.ndarray:

@@ -5,6 +5,7 @@ Everything here is read off the module; nothing is changed and no forward is run
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 # Parameter names under which the libraries and most research code keep their prefix tokens.
 _CLASS = {"cls_token", "class_token", "class_embedding", "cls_emb", "cls"}
 _DISTILLATION = {"dist_token", "distillation_token"}
+_NUMBER = re.compile(r"[._]?\d+$")
 _REGISTERS = {"reg_token", "reg_tokens", "register_tokens", "registers", "storage_tokens"}
 
 
@@ -66,15 +68,21 @@ def prefix_tokens(module: nn.Module) -> tuple[str, ...]:
     ('class', 'distillation')
     """
     found = {"class": 0, "distillation": 0, "register": 0}
+    counted: set[str] = set()
     for path, parameter in module.named_parameters():
-        name = path.rsplit(".", 1)[-1]
+        numbered = _NUMBER.sub("", path)  # one for each branch or stage: each has its own
+        name = numbered.rsplit(".", 1)[-1]
+        if numbered in counted:
+            continue
         count = parameter.shape[-2] if parameter.ndim > 1 else 1
-        if name in _CLASS:
-            found["class"] += count
-        elif name in _DISTILLATION:
-            found["distillation"] += count
-        elif name in _REGISTERS:
-            found["register"] += count
+        for kind, known in (
+            ("class", _CLASS),
+            ("distillation", _DISTILLATION),
+            ("register", _REGISTERS),
+        ):
+            if name in known:
+                found[kind] += count
+                counted.add(numbered)
     names = [
         kind if count == 1 else f"{kind} {index}"
         for kind, count in found.items()
@@ -280,10 +288,45 @@ def logits(output: Any) -> torch.Tensor | None:
     return None
 
 
+def is_of(module: nn.Module, package: str) -> bool:
+    """Whether a module's class, or one that it is derived from, is of a package.
+
+    Examples
+    --------
+    >>> is_of(nn.Linear(1, 1), "torch.nn"), is_of(nn.Linear(1, 1), "torch.n")
+    (True, False)
+    """
+    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in type(module).__mro__)
+
+
+def gives_features(module: nn.Module) -> bool:
+    """Whether the vectors that a model returns are known to be features, not class scores.
+
+    So it is for the vision tower of a model of images and text, and for a model without its head.
+
+    Examples
+    --------
+    >>> import timm
+    >>> gives_features(timm.create_model("test_vit", num_classes=0))
+    True
+    """
+    if is_of(module, "open_clip") or is_of(module, "clip"):  # embeddings, whatever the tower is
+        return True
+    classes = getattr(module, "num_classes", None)
+    if isinstance(classes, int):
+        return classes == 0
+    heads = [getattr(module, name, None) for name in ("head", "heads", "fc", "classifier")]
+    heads = [head for head in heads if isinstance(head, nn.Module)]
+    return bool(heads) and all(isinstance(head, nn.Identity) for head in heads)
+
+
 def takes_channels(module: nn.Module, channels: int) -> bool:
     """Whether some convolution takes so many channels; ``True`` where there is none to ask.
 
-    Any of them counts, not the first: parts may be registered in another order than they run.
+    Any of them counts, not the first: parts may be registered in another order than they run. A
+    model that transforms colours first may say itself what it takes (timm's ``in_chans``).
     """
-    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    if getattr(module, "in_chans", None) == channels:
+        return True
+    convolutions = [part for part in module.modules() if isinstance(part, (nn.Conv2d, nn.Conv3d))]
     return not convolutions or any(part.in_channels == channels for part in convolutions)

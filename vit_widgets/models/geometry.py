@@ -8,7 +8,10 @@ the model itself confirms it (``activations/placement.py``): nothing is drawn on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 MAX_PREFIX = 10
 """The most prefix tokens seen in any known architecture (timm census)."""
@@ -16,7 +19,7 @@ MAX_PREFIX = 10
 
 @dataclass(frozen=True)
 class Grid:
-    """Patches in raster order over the upper left of the image.
+    """Patches in raster order over the image.
 
     Attributes
     ----------
@@ -24,7 +27,10 @@ class Grid:
         Number of patches down and across.
     cell
         Height and width of one patch in pixels. ``rows * cell[0]`` may be smaller than the image
-        when its side is no multiple of the patch: the model does not see the rest.
+        when its side is no multiple of the patch: the model does not see the rest. It may be larger
+        where the last patches hang over the border.
+    origin
+        Top and left of the first patch in pixels.
 
     Examples
     --------
@@ -34,7 +40,8 @@ class Grid:
 
     rows: int
     cols: int
-    cell: tuple[int, int]
+    cell: tuple[float, float]
+    origin: tuple[float, float] = (0, 0)
 
     @property
     def size(self) -> int:
@@ -44,7 +51,29 @@ class Grid:
     def box(self, row: int, col: int) -> tuple[int, int, int, int]:
         """Pixels of a patch as (x0, y0, x1, y1), x1 and y1 excluded."""
         height, width = self.cell
-        return (col * width, row * height, (col + 1) * width, (row + 1) * height)
+        top, left = self.origin
+        return (
+            round(left + col * width),
+            round(top + row * height),
+            round(left + (col + 1) * width),
+            round(top + (row + 1) * height),
+        )
+
+    def at(self, y: float, x: float) -> tuple[int, int] | None:
+        """Row and column of the patch over a point in pixels; ``None`` outside the grid.
+
+        A point on the line between two patches belongs to the later one.
+        """
+        row = int(((y - self.origin[0]) / self.cell[0] + 1e-9) // 1)
+        col = int(((x - self.origin[1]) / self.cell[1] + 1e-9) // 1)
+        return (row, col) if 0 <= row < self.rows and 0 <= col < self.cols else None
+
+    def center(self, row: int, col: int) -> tuple[float, float]:
+        """Middle of a patch in pixels, (y, x)."""
+        return (
+            self.origin[0] + (row + 0.5) * self.cell[0],
+            self.origin[1] + (col + 0.5) * self.cell[1],
+        )
 
 
 @dataclass(frozen=True)
@@ -58,12 +87,32 @@ class TokenAxis:
     prefix
         Names of the tokens that stand before the patches, in order.
     grid
-        Where the others lie, in raster order; ``None`` when that is not known.
+        Where the others lie; ``None`` when that is not known, or when they lie nowhere.
+    cells
+        For windows and other arrangements int (group, size): index ``row * cols + col`` of each
+        position in `grid`, -1 for one without a place (padding). ``None``: one group, the patches
+        in raster order after the prefix.
     """
 
     size: int
     prefix: tuple[str, ...] = ()
     grid: Grid | None = None
+    cells: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def places(self) -> np.ndarray:
+        """The cell of every position, int (group, size), -1 where there is none."""
+        if self.cells is not None:
+            return self.cells
+        places = np.full((1, self.size), -1)
+        if self.grid is not None:
+            places[0, len(self.prefix) :] = np.arange(self.grid.size)
+        return places
+
+    def find(self, cell: int) -> tuple[int, int] | None:
+        """Group and position of a cell of the grid, the first there is; ``None`` if none has it."""
+        groups, positions = np.nonzero(self.places == cell)
+        return (int(groups[0]), int(positions[0])) if len(groups) else None
 
     def token(self, row: int, col: int) -> int:
         """Token index of a patch, counted from 0 with the prefix tokens first."""
@@ -91,7 +140,7 @@ class TokenAxis:
 def candidate_axes(
     tokens: int,
     image_size: tuple[int, int],
-    stem: Grid | None,
+    stems: Sequence[Grid],
     prefix: tuple[str, ...],
 ) -> list[TokenAxis]:
     """List the plain layouts that fit a token count, the likeliest first.
@@ -102,8 +151,8 @@ def candidate_axes(
         Length of the sequence.
     image_size
         Height and width of the model input in pixels.
-    stem
-        The grid that the patch convolution was seen to produce, if there is one.
+    stems
+        The grids that convolutions were seen to cut the image into.
     prefix
         Names of the prefix tokens that the model declares.
 
@@ -114,21 +163,27 @@ def candidate_axes(
 
     Examples
     --------
-    >>> [axis] = candidate_axes(197, (224, 224), Grid(14, 14, (16, 16)), ("class",))
+    >>> [axis] = candidate_axes(197, (224, 224), [Grid(14, 14, (16, 16))], ("class",))
     >>> axis.grid, axis.prefix
-    (Grid(rows=14, cols=14, cell=(16, 16)), ('class',))
+    (Grid(rows=14, cols=14, cell=(16, 16), origin=(0, 0)), ('class',))
     """
+    axes = _fitting(tokens, stems, prefix)
+    if axes:
+        return axes
     height, width = image_size
     sides = [
         side for side in range(1, min(height, width) + 1) if not (height % side or width % side)
     ]
-    grids = [stem] if stem else [Grid(height // s, width // s, (s, s)) for s in sides]
+    return _fitting(tokens, [Grid(height // s, width // s, (s, s)) for s in sides], prefix)
+
+
+def _fitting(tokens: int, grids: Sequence[Grid], prefix: tuple[str, ...]) -> list[TokenAxis]:
     axes: list[TokenAxis] = []
-    for grid in grids:
+    for grid in dict.fromkeys(grids):
         extra = tokens - grid.size
-        if extra == len(prefix):
-            axes.insert(0, TokenAxis(tokens, prefix, grid))
-        elif 0 <= extra <= MAX_PREFIX:
+        if extra in (len(prefix), 0):
+            axes.insert(0, TokenAxis(tokens, prefix if extra else (), grid))
+        elif 0 < extra <= MAX_PREFIX:
             names = tuple(f"prefix {index}" for index in range(extra))
             axes.append(TokenAxis(tokens, names, grid))
     return axes

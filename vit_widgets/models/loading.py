@@ -6,15 +6,23 @@ import contextlib
 import difflib
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from vit_widgets.models import anatomy, preprocessing
+from vit_widgets.models import anatomy, calling, declared, preprocessing
+from vit_widgets.models.calling import Forward
 from vit_widgets.models.images import Picture, read_images
 from vit_widgets.models.preprocessing import Preprocessing, Transform
+from vit_widgets.models.towers import image_tower
+from vit_widgets.models.video import Clip, clip_of, read_videos
+
+Attends = Callable[..., Any]
+"""From a module and the inputs of its forward to (q, k), or to weights (..., query, key)."""
 
 
 class VisionModel:
@@ -33,6 +41,10 @@ class VisionModel:
         Class names by index, or ``None``.
     notes
         Sentences on what had to be assumed about this model; shown in every view.
+    clip
+        What videos it takes; ``None`` for a model of images.
+    forward, attention, grid
+        As given to :func:`load`, or ``None``.
     lock
         Held during a forward: a module is used by one thread at a time.
 
@@ -51,13 +63,21 @@ class VisionModel:
         name: str,
         labels: Sequence[str] | None = None,
         notes: Sequence[str] = (),
+        forward: Forward | None = None,
+        attention: Mapping[type[nn.Module] | str, Attends] | None = None,
+        grid: tuple[int, int] | None = None,
     ) -> None:
         self.module = module
         self.name = name
         self.labels = tuple(labels) if labels is not None else None
         self.notes = tuple(note for note in (*notes, preprocess.note) if note)
+        self.forward = _checked_forward(forward)
+        self.attention = _checked_attention(attention, module)
+        self.grid = _checked_grid(grid)
+        self.clip = clip_of(module)
         self.lock = threading.RLock()
         self._preprocess = preprocess
+        self._own_forward = calling.own_forward(module)
 
     def __repr__(self) -> str:
         return f"VisionModel({self.name!r}, {type(self.module).__name__})"
@@ -77,18 +97,79 @@ class VisionModel:
         tensors = itertools.chain(self.module.parameters(), self.module.buffers())
         return next((t for t in tensors if t.is_floating_point()), torch.zeros(()))
 
-    def opened_with(self, transform: Transform | None, labels: Sequence[str] | None) -> VisionModel:
-        """Open the same module with another transform or other labels; what is not given stays."""
+    def opened_with(
+        self,
+        transform: Transform | None = None,
+        labels: Sequence[str] | None = None,
+        forward: Forward | None = None,
+        attention: Mapping[type[nn.Module] | str, Attends] | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> VisionModel:
+        """Open the same module with something else of :func:`load`; what is not given stays."""
         return VisionModel(
             self.module,
             preprocessing.given(transform) if transform else self._preprocess,
             name=self.name,
             labels=labels if labels is not None else self.labels,
             notes=[note for note in self.notes if note != self._preprocess.note],
+            forward=forward or self.forward,
+            attention=attention or self.attention,
+            grid=grid or self.grid,
         )
 
+    def run(self, batch: torch.Tensor) -> Any:
+        """Call the module with a batch: the one way in which a forward is run.
+
+        Parameters
+        ----------
+        batch
+            From :meth:`batch`, on the weights' device and of their type (:meth:`to_device`).
+
+        Returns
+        -------
+        object
+            Whatever the module returns.
+
+        Raises
+        ------
+        RuntimeError
+            If the module fails on its own; the message says what was tried and what to pass, and
+            the module's error is its cause. An error in `forward` is raised as it is.
+
+        Examples
+        --------
+        >>> double = load(nn.Identity(), forward=lambda module, batch: 2 * module(batch))
+        >>> double.run(torch.ones(1, 3, 2, 2)).sum()
+        tensor(24.)
+        """
+        if self.forward is not None:
+            return self.forward(self.module, batch)
+        if batch.ndim == 5 and self.clip is not None:
+            batch = batch.movedim(1, self.clip.frame_axis)
+        try:
+            return self._own_forward(self.module, batch)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except calling.UNSUITABLE as error:
+            raise RuntimeError(calling.failed(self.module, batch, error)) from error
+
+    def logits(self, output: Any) -> torch.Tensor | None:
+        """Find the (image, class) scores in what :meth:`run` returned; ``None`` without any.
+
+        A tower or a model without its head returns features, which are not scores.
+        """
+        if self.forward is None and anatomy.gives_features(self.module):
+            return None
+        return anatomy.logits(output)
+
     def transform(self, image: object) -> torch.Tensor:
-        """Preprocess one image: a float tensor (channels, height, width), on the CPU."""
+        """Preprocess one image: a float tensor (channels, height, width), on the CPU.
+
+        For a model of videos one video: (frame, channels, height, width).
+        """
+        if self.clip is not None:
+            [frames] = read_videos(image, self.clip)
+            return self._stacked(frames)
         [picture] = read_images(image)
         return self._preprocessed(picture)
 
@@ -111,7 +192,10 @@ class VisionModel:
         Parameters
         ----------
         images
-            One image or a list, in any form of :func:`vit_widgets.models.read_images`.
+            One image or a list, in any form of :func:`vit_widgets.models.read_images`. For a model
+            of videos: in any form of :func:`vit_widgets.models.video.read_videos`; it makes a
+            float tensor (video, frame, channels, height, width), and such a tensor is a
+            preprocessed video for any model.
 
         Raises
         ------
@@ -119,7 +203,15 @@ class VisionModel:
             If the images come out in different sizes, or with a number of channels that no
             convolution of the model takes.
         """
-        pixels = [self._preprocessed(picture) for picture in read_images(images)]
+        is_video = isinstance(images, torch.Tensor) and images.is_floating_point()
+        if self.clip is not None or (is_video and images.ndim == 5):  # type: ignore[attr-defined]
+            videos = read_videos(images, self.clip or Clip(None))
+            return self._stacked([self._stacked(frames) for frames in videos])
+        return self._stacked(read_images(images))
+
+    def _stacked(self, pictures: Sequence[Picture]) -> torch.Tensor:
+        """Preprocess what is to be one tensor: images, frames, or videos already preprocessed."""
+        pixels = [self._preprocessed(picture) for picture in pictures]
         shapes = {tuple(image.shape) for image in pixels}
         if len(shapes) > 1:
             msg = (
@@ -128,7 +220,7 @@ class VisionModel:
             )
             raise ValueError(msg)
         stacked = torch.stack(pixels)
-        channels = int(stacked.shape[1])
+        channels = int(stacked.shape[-3])
         if not anatomy.takes_channels(self.module, channels):
             msg = (
                 f"the image has {channels} channels, and no convolution of {self.name} takes them; "
@@ -138,7 +230,10 @@ class VisionModel:
         return stacked
 
     def picture(self, pixels: torch.Tensor) -> np.ndarray:
-        """Show what the model sees of a (channels, height, width) input: uint8 (h, w, 3)."""
+        """Show what the model sees of a (channels, height, width) input: uint8 (h, w, 3).
+
+        Of a video (frame, channels, height, width): uint8 (frame, h, w, 3).
+        """
         return self._preprocess.picture(pixels)
 
     def predict(self, images: object) -> np.ndarray:
@@ -147,14 +242,20 @@ class VisionModel:
         Raises
         ------
         ValueError
-            If the model returns no (image, class) scores.
+            If the model returns no (image, class) scores, or NaN.
+        RuntimeError
+            If its forward fails, see :meth:`run`.
         """
+        batch = self.to_device(self.batch(images))
         with self.evaluating():
-            scores = anatomy.logits(self.module(self.to_device(self.batch(images))))
+            output = self.run(batch)
+        scores = self.logits(output)
         if scores is None:
-            msg = f"{self.name} returns no (image, class) scores, so it has no predictions"
-            raise ValueError(msg)
-        return scores.float().softmax(dim=-1).cpu().numpy()
+            raise ValueError(calling.no_scores(self.module, output))
+        shares = scores.detach().float().softmax(dim=-1)
+        if bool(shares.isnan().any()):
+            raise ValueError(calling.not_finite(self.module))
+        return shares.cpu().numpy()
 
     def to_device(self, pixels: torch.Tensor) -> torch.Tensor:
         """Bring a batch to the weights' device and type."""
@@ -188,6 +289,9 @@ def load(
     pretrained: bool = True,
     transform: Transform | None = None,
     labels: Sequence[str] | None = None,
+    forward: Forward | None = None,
+    attention: Mapping[type[nn.Module] | str, Attends] | None = None,
+    grid: tuple[int, int] | None = None,
 ) -> VisionModel:
     """Open a vision model.
 
@@ -195,14 +299,27 @@ def load(
     ----------
     model
         ``"demo"`` (bundled, trained, offline), any timm architecture name, or any ``nn.Module``
-        (timm, torchvision, Hugging Face, your own).
+        (timm, torchvision, Hugging Face, open_clip, your own). Of a model of images and text the
+        vision tower is opened, and a note says so. A model of videos takes videos wherever images
+        are named (:meth:`VisionModel.batch`).
     pretrained
         For a timm name: download the trained weights (default), or use random ones.
     transform
-        From a PIL image to a float tensor (channels, height, width). Default: the model's own (timm
-        data config); where nothing is known a plain resize is assumed, and the view says so.
+        From a PIL image to a float tensor (channels, height, width), or a Hugging Face image
+        processor. Default: the model's own (timm data config, the defaults of the Hugging Face
+        processor class); where nothing is known a plain resize is assumed. Notes say what was.
     labels
         Class names by index. Default: the model's own, where it has any.
+    forward
+        How to call the module, for one that needs more than the images, or another entry: a
+        function of (module, batch), where batch is a float tensor (image, channels, height, width)
+        of one or several images. The whole module is then opened, also one with a text tower.
+    attention
+        For attention that runs in a custom kernel: a mapping from the class that attends, or its
+        name, to a function of (module, *inputs of its forward) that returns (q, k), each
+        (..., token, feature), or the weights (..., query, key).
+    grid
+        (rows, cols) of patches, where the layout of the tokens cannot be found.
 
     Returns
     -------
@@ -211,7 +328,8 @@ def load(
     Raises
     ------
     ValueError
-        For an unknown name, with the closest known ones.
+        For an unknown name, with the closest known ones; for a module without values in its
+        weights, or without an image input; for a bad `attention` or `grid`.
     TypeError
         For something that is neither a name nor a module, and for traced or scripted modules.
     ConnectionError
@@ -221,11 +339,32 @@ def load(
     --------
     >>> load("demo").name
     'demo'
+
+    A model of two images, of which the second stays:
+
+    >>> pair = nn.Bilinear(4, 4, 2)
+    >>> other = torch.ones(1, 4)
+    >>> model = load(
+    ...     pair,
+    ...     forward=lambda module, batch: module(
+    ...         batch.mean((1, 2)), other.expand(len(batch), -1)
+    ...     ),
+    ... )
+    >>> model.predict(torch.zeros(1, 3, 4, 4)).shape
+    (1, 2)
+
+    Attention in a kernel of one's own, and a grid that is not square:
+
+    >>> block = nn.TransformerEncoderLayer(8, 2, batch_first=True)
+    >>> kernel = {"MultiheadAttention": lambda module, x, *rest: (x, x)}
+    >>> load(block, attention=kernel, grid=(4, 7)).grid
+    (4, 7)
     """
     if isinstance(model, VisionModel):
-        if transform is None and labels is None:
+        given = (transform, labels, forward, attention, grid)
+        if all(value is None for value in given):
             return model
-        return model.opened_with(transform, labels)
+        return model.opened_with(*given)
     notes: tuple[str, ...] = ()
     if isinstance(model, str):
         name = model
@@ -234,13 +373,23 @@ def load(
             notes = ("random weights: what it shows says nothing about images",)
     else:
         module = _checked(model)
-        name = _module_name(module)
+        name = declared.module_name(module)
+        tower = image_tower(module) if forward is None else None
+        if tower is not None:
+            path, module = tower
+            notes = (f"of {name} the vision tower {path!r} is opened; forward= runs the whole",)
+        no_images = calling.has_no_images(module) if forward is None else ""
+        if no_images:
+            raise ValueError(no_images)
     return VisionModel(
         module,
-        preprocessing.given(transform) if transform else _own_preprocessing(module),
+        preprocessing.given(transform) if transform else declared.preprocessing_of(module),
         name=name,
-        labels=labels if labels is not None else _own_labels(module),
+        labels=labels if labels is not None else declared.labels_of(module),
         notes=notes,
+        forward=forward,
+        attention=attention,
+        grid=grid,
     )
 
 
@@ -257,9 +406,83 @@ def _checked(model: object) -> nn.Module:
             "name, or a torch.nn.Module"
         )
         raise TypeError(msg)
-    # torch.compile wraps the module that Python can watch; both share their weights.
+    # torch.compile wraps the module that Python can watch; both share their weights. So do the
+    # wrappers that spread a batch over devices, in threads which nobody here would see.
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     original = getattr(model, "_orig_mod", model)
-    return original if isinstance(original, nn.Module) else model
+    while isinstance(original, wrappers):
+        original = original.module
+    module = original if isinstance(original, nn.Module) else model
+    return _with_values(module)
+
+
+def _with_values(module: nn.Module) -> nn.Module:
+    """Refuse weights that have no values yet: running them would fail, or change the module."""
+    kind = type(module).__name__
+    tensors: Iterator[tuple[str, Any]] = itertools.chain(
+        module.named_parameters(), module.named_buffers()
+    )
+    for name, tensor in tensors:
+        if is_lazy(tensor):
+            msg = (
+                f"{kind} has lazy parts without a shape yet ({name}); run it once on a batch, "
+                "for example module(torch.zeros(1, 3, 224, 224)), and open it then"
+            )
+            raise ValueError(msg)
+        if tensor.is_meta:
+            msg = (
+                f"the weights of {kind} lie on the meta device and have no values ({name}); give "
+                'it some, for example module.to_empty(device="cpu") and '
+                "module.load_state_dict(weights), or load it without offloading, and open it then"
+            )
+            raise ValueError(msg)
+    return module
+
+
+def _checked_forward(forward: Any) -> Forward | None:
+    if forward is None or callable(forward):
+        return forward
+    msg = (
+        f"forward= must be a function of (module, batch), not a {type(forward).__name__}; for "
+        "example forward=lambda module, batch: module(pixel_values=batch)"
+    )
+    raise TypeError(msg)
+
+
+def _checked_attention(
+    attention: Any, module: nn.Module
+) -> Mapping[type[nn.Module] | str, Attends] | None:
+    if attention is None:
+        return None
+    if not isinstance(attention, Mapping) or not all(map(callable, attention.values())):
+        msg = (
+            "attention= must be a mapping from a class of module, or its name, to a function; for "
+            "example attention={'Attention': lambda module, x: (module.q(x), module.k(x))}"
+        )
+        raise TypeError(msg)
+    parts = {type(part) for _, part in anatomy.walk(module)}
+    names = sorted({part.__name__ for part in parts})
+    for kind in attention:
+        if kind in names or (isinstance(kind, type) and any(issubclass(p, kind) for p in parts)):
+            continue
+        shown = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+        close = difflib.get_close_matches(shown, names, n=3, cutoff=0.4) or names[:6]
+        msg = (
+            f"attention= names {shown!r}, and no part of {type(module).__name__} is one; its parts "
+            f"are, among others, {', '.join(close)}"
+        )
+        raise ValueError(msg)
+    return dict(attention)
+
+
+def _checked_grid(grid: Any) -> tuple[int, int] | None:
+    if grid is None:
+        return None
+    sides = tuple(grid) if isinstance(grid, (tuple, list)) else ()
+    if len(sides) == 2 and all(isinstance(side, (int, np.integer)) and side > 0 for side in sides):
+        return (int(sides[0]), int(sides[1]))
+    msg = f"grid= must be (rows, cols), two positive whole numbers, and is {grid!r}"
+    raise ValueError(msg)
 
 
 def _open_by_name(name: str, *, pretrained: bool) -> nn.Module:
@@ -294,45 +517,3 @@ def _open_by_name(name: str, *, pretrained: bool) -> nn.Module:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _module_name(module: nn.Module) -> str:
-    config = getattr(module, "pretrained_cfg", None) or {}
-    architecture = config.get("architecture") if isinstance(config, dict) else None
-    return architecture or type(module).__name__
-
-
-def _own_preprocessing(module: nn.Module) -> Preprocessing:
-    config = getattr(module, "pretrained_cfg", None)
-    if isinstance(config, dict) and config.get("input_size"):
-        return preprocessing.from_timm(module)
-    return preprocessing.assumed(_declared_size(module))
-
-
-def _declared_size(module: nn.Module) -> tuple[int, int] | None:
-    """Input size that a module or its config names (torchvision, Hugging Face, lucidrains...)."""
-    for owner in (module, getattr(module, "config", None), getattr(module, "patch_embed", None)):
-        for name in ("image_size", "img_size"):
-            size = getattr(owner, name, None)
-            if isinstance(size, int):
-                return (size, size)
-            if isinstance(size, (tuple, list)) and len(size) == 2:
-                return (int(size[0]), int(size[1]))
-    return None
-
-
-def _own_labels(module: nn.Module) -> Sequence[str] | None:
-    config = getattr(module, "pretrained_cfg", None)
-    if isinstance(config, dict):
-        if config.get("label_names"):
-            return tuple(config["label_names"])
-        from timm.data import ImageNetInfo, infer_imagenet_subset
-
-        subset = infer_imagenet_subset(module)
-        if subset:
-            info = ImageNetInfo(subset)
-            return tuple(info.index_to_description(index) for index in range(info.num_classes()))
-    by_index = getattr(getattr(module, "config", None), "id2label", None)
-    if isinstance(by_index, dict) and by_index:
-        return tuple(str(by_index[index]) for index in sorted(by_index))
-    return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vit_widgets.activations import ActivationCache, AttentionRecord
+from vit_widgets.models import TokenAxis
 
 
 @dataclass(frozen=True)
@@ -84,24 +85,35 @@ def layer_statistics(record: AttentionRecord, image: int = 0) -> np.ndarray:
     The same numbers as :func:`head_statistics`, for whoever wants them as they come.
     """
     groups = range(record.groups)
-    return np.mean(
-        [_of_group(record, record.weights(image=image, group=group)) for group in groups], axis=0
-    )
+    of_groups = [_of_group(record, record.weights(image=image, group=g), g) for g in groups]
+    return np.mean(of_groups, axis=0)
 
 
-def _of_group(record: AttentionRecord, weights: np.ndarray) -> np.ndarray:
+def _of_group(record: AttentionRecord, weights: np.ndarray, group: int) -> np.ndarray:
     """Statistics (4, head) of one group's weights (head, query, key)."""
     logs = np.log(np.where(weights > 0, weights, 1))
     entropy = -(weights * logs).sum(axis=-1).mean(axis=-1)
     nothing = np.full(record.heads, np.nan)
-    square = record.queries == record.keys
-    self_mass = np.trace(weights, axis1=1, axis2=2) / record.queries if square else nothing
+    same = record.kind == "self" and record.queries == record.keys
+    self_mass = np.trace(weights, axis1=1, axis2=2) / record.queries if same else nothing
     distance = prefix_mass = nothing
-    grid = record.key_axis.grid
-    if grid is not None and square:
+    asking, seen = _centers(record.query_axis, group), _centers(record.key_axis, group)
+    if asking is not None and seen is not None:
+        patches = ~np.isnan(asking[:, 0])
+        away = np.hypot(*np.moveaxis(asking[patches, None] - seen, -1, 0))
+        near = np.nan_to_num(away)  # a key without a place adds no distance
+        distance = (weights[:, patches] * near).sum(axis=-1).mean(axis=-1)
+    if seen is not None:
         prefix = len(record.key_axis.prefix)
-        row, col = np.divmod(np.arange(grid.size), grid.cols)
-        away = np.hypot((row[:, None] - row) * grid.cell[0], (col[:, None] - col) * grid.cell[1])
-        distance = (weights[:, prefix:, prefix:] * away).sum(axis=-1).mean(axis=-1)
         prefix_mass = weights[..., :prefix].sum(axis=-1).mean(axis=-1)
     return np.stack([entropy, distance, self_mass, prefix_mass])
+
+
+def _centers(axis: TokenAxis, group: int) -> np.ndarray | None:
+    """Middle of each position's patch in pixels, (position, 2); NaN where there is none."""
+    if axis.grid is None:
+        return None
+    cells = axis.places[min(group, len(axis.places) - 1)]
+    row, col = np.divmod(cells, axis.grid.cols)
+    center = np.stack([row, col], axis=-1) * axis.grid.cell + np.multiply(axis.grid.cell, 0.5)
+    return np.where(cells[:, None] >= 0, center + axis.grid.origin, np.nan)

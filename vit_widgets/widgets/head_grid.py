@@ -11,7 +11,7 @@ from PIL import Image
 
 from vit_widgets import export
 from vit_widgets.widgets.base import STATIC, Indices, VitWidget
-from vit_widgets.widgets.maps import Layer, attention_packet
+from vit_widgets.widgets.maps import Axis, Layer, attention_packet
 from vit_widgets.widgets.traits import Maps
 from vit_widgets.widgets.wire import unpack
 
@@ -89,13 +89,21 @@ class MapsWidget(VitWidget):
         if name == "layer" and self.maps.get("layers"):
             return len(self.maps["layers"])
         layer = self.shown_layer()
-        if layer is not None:
-            if name == "head":
-                return int(layer["cells"]["shape"][-2])
-            if name == "query" and layer["kind"] == "image" and self.maps["queries"] is not None:
-                rows, cols = layer["grid"]
-                return len(layer["prefix"]) + int(rows * cols)
+        if name == "head" and layer is not None:
+            return int(layer["cells"]["shape"][-2])
+        axis = self.query_axis()
+        if name == "query" and axis is not None:
+            rows, cols = axis["grid"]
+            return len(axis["prefix"]) + int(rows * cols)
         return super().size_of(name)
+
+    def query_axis(self) -> Axis | None:
+        """Give the axis that `query` counts on; ``None`` where the maps belong to no query."""
+        if self.maps.get("queries") is None:
+            return None
+        layer = self.shown_layer()
+        own = layer if layer is not None and layer["kind"] == "image" else None
+        return self.maps.get("reference") or (own and (own["asked"] or own))
 
     def shown_maps(self) -> np.ndarray | None:
         """Give the maps of all heads at the selection, float (head, row, col), as drawn."""
@@ -143,8 +151,10 @@ class HeadGrid(MapsWidget):
 
     def picture(self) -> Image.Image | None:
         """Draw the heads of the layer beside each other."""
-        maps = self.shown_maps()
-        return None if maps is None else export.thumbnails(maps, colors=self.colormap)
+        layer, maps = self.shown_layer(), self.shown_maps()
+        if layer is None or maps is None:
+            return None
+        return export.thumbnails(maps, colors=self.colormap, signed=layer["signed"])
 
 
 def _layers_of(attention: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:

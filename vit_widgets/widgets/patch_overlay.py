@@ -9,6 +9,7 @@ from PIL import Image
 from vit_widgets import export
 from vit_widgets.widgets.base import STATIC, Indices
 from vit_widgets.widgets.head_grid import MapsWidget
+from vit_widgets.widgets.maps import box_of, place_of
 from vit_widgets.widgets.traits import Maps, Pixels
 from vit_widgets.widgets.wire import unpack
 
@@ -63,8 +64,8 @@ class PatchOverlay(MapsWidget):
             return None
         pixels = unpack(self.image)
         chosen = np.mean([maps[head] for head in (self.heads or [self.head])], axis=0)
-        patch = self.query - len(layer["prefix"])
-        query = divmod(patch, layer["grid"][1]) if patch >= 0 and self.maps["queries"] else None
+        asked, reference = layer["asked"] or layer, self.query_axis()
+        place = reference and not layer["only"] and place_of(self.query, reference, asked)
         factor = max(1, round(384 / pixels.shape[0]))
         large = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
         return export.overlay(
@@ -72,6 +73,8 @@ class PatchOverlay(MapsWidget):
             chosen,
             colors=self.colormap,
             opacity=self.opacity,
-            query=query,
+            box=tuple(layer["box"]),
+            query=box_of(place, asked) if place else None,
+            signed=layer["signed"],
             smooth=self.drawing == "smooth",
         )

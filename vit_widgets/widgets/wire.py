@@ -7,8 +7,10 @@ The browser's half is ``js/src/lib/wire.ts``. A packed array is a dict::
 C order, little-endian. ``curve`` says what an integer q stands for: ``"raw"`` is q itself (pixels);
 ``"linear"`` is ``offset + scale * q / 254``; ``"sqrt"`` is ``offset + scale * (q / 254) ** 2``,
 which spends the 255 levels where attention has its many small values (a median error of 1 %
-instead of 3 to 12 % at the same size). For both, q = 255 means *no value*. ``scale`` is a number,
-or a list with one entry for each map, a map being one slice over all axes but the last.
+instead of 3 to 12 % at the same size); ``"signed sqrt"`` is the same to both sides of zero,
+``scale * sign(q - 127) * ((q - 127) / 127) ** 2``. For all three, q = 255 means *no value*.
+``scale`` is a number, or a list with one entry for each map, a map being one slice over all axes
+but the last.
 
 NaN travels inside buffers only, never in JSON: Jupyter would turn it into a string.
 """
@@ -20,12 +22,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 Packed: TypeAlias = dict[str, Any]
-Curve = Literal["raw", "linear", "sqrt"]
+Curve = Literal["raw", "linear", "sqrt", "signed sqrt"]
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of what travels; a page built for another one refuses with a sentence."""
 
 LEVELS = 254
+ZERO = 127  # of a signed map
 MISSING = 255
 
 _DTYPES = {"u1", "i1", "u2", "i2", "u4", "i4", "f4"}
@@ -99,22 +102,68 @@ def pack_maps(values: np.ndarray) -> Packed:
     >>> packed["scale"], list(packed["view"])
     ([0.5], [0, 254, 255])
     """
+    known, missing, scale = _known(values)
+    if known.size and known.min() < 0:
+        msg = "maps must be finite and not negative (NaN marks cells without a value)"
+        raise ValueError(msg)
+    levels = _root_share(known, scale) * LEVELS
+    return _quantised(levels, missing, scale, "sqrt")
+
+
+def pack_signed_maps(values: np.ndarray) -> Packed:
+    """Quantise maps of both signs to one byte a value, each with its own scale.
+
+    Parameters
+    ----------
+    values
+        float (..., cell); NaN marks cells that have no value.
+
+    Returns
+    -------
+    dict
+        Curve ``"signed sqrt"``. The error is at most 0.8 % of the map's largest magnitude; zero
+        stays zero.
+
+    Raises
+    ------
+    ValueError
+        For infinite values.
+
+    Examples
+    --------
+    >>> packed = pack_signed_maps(np.array([[0.0, 0.5, -0.5, np.nan]]))
+    >>> packed["scale"], list(packed["view"])
+    ([0.5], [127, 254, 0, 255])
+    """
+    known, missing, scale = _known(values)
+    levels = ZERO + np.sign(known) * _root_share(np.abs(known), scale) * (LEVELS - ZERO)
+    return _quantised(levels, missing, scale, "signed sqrt")
+
+
+def _known(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the values with 0 for NaN, where NaN was, and the largest magnitude of each map."""
     values = np.asarray(values, dtype=np.float32)
     missing = np.isnan(values)
     known = np.where(missing, 0, values)
-    if known.size and (known.min() < 0 or not np.isfinite(known).all()):
-        msg = "maps must be finite and not negative (NaN marks cells without a value)"
+    if not np.isfinite(known).all():
+        msg = "maps must be finite (NaN marks cells without a value)"
         raise ValueError(msg)
-    scale = known.max(axis=-1, initial=0)
-    levels = np.sqrt(known / np.where(scale > 0, scale, 1)[..., None]) * LEVELS
-    quantised = np.where(missing, MISSING, np.round(levels)).astype(np.uint8)
+    return known, missing, np.abs(known).max(axis=-1, initial=0)
+
+
+def _root_share(known: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return np.sqrt(known / np.where(scale > 0, scale, 1)[..., None])
+
+
+def _quantised(levels: np.ndarray, missing: np.ndarray, scale: np.ndarray, curve: Curve) -> Packed:
+    codes = np.where(missing, MISSING, np.round(levels)).astype(np.uint8)
     return {
         "dtype": "u1",
-        "shape": list(values.shape),
+        "shape": list(levels.shape),
         "scale": [float(one) for one in scale.reshape(-1)],
         "offset": 0.0,
-        "curve": "sqrt",
-        "view": quantised.tobytes(),
+        "curve": curve,
+        "view": codes.tobytes(),
     }
 
 
@@ -133,6 +182,9 @@ def unpack(packed: Packed) -> np.ndarray:
     share = stored.astype(np.float32) / LEVELS
     if packed["curve"] == "sqrt":
         share = share**2
+    elif packed["curve"] == "signed sqrt":
+        root = (stored.astype(np.float32) - ZERO) / (LEVELS - ZERO)
+        share = np.sign(root) * root**2
     scale, offset = (_per_map(packed[name], stored.shape) for name in ("scale", "offset"))
     return np.where(stored == MISSING, np.nan, offset + scale * share).astype(np.float32)
 

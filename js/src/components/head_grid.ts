@@ -1,7 +1,8 @@
 // The heads: thumbnails of one layer, or the whole model as a matrix of layers and heads.
-import { gradient } from "../lib/colormap";
+import { colormapFor, gradient } from "../lib/colormap";
 import { shortWeight } from "../lib/format";
 import { largest } from "../lib/heat";
+import { remark } from "../lib/readout";
 import { extend, one, range, toggle } from "../lib/selection";
 import type { HeadGridState } from "../lib/state";
 import type { Choose } from "./choice";
@@ -16,10 +17,11 @@ export function drawHeadGrid(element: HTMLElement, view: AttentionView<HeadGridS
   const { store, attention } = view;
   const legend = el("div", "vw-legend");
   const bar = el("span", "vw-legend-bar", { "aria-hidden": "true" });
+  const legendStart = el("span");
   const legendText = el("span");
   const note = el("p", "vw-note");
   const several = el("span", "vw-muted vw-several");
-  legend.append(el("span", "", {}, "0"), bar, legendText);
+  legend.append(legendStart, bar, legendText);
 
   const span = segmented(view, "span", "which heads", [
     { value: "this layer", text: "this layer" },
@@ -91,20 +93,20 @@ export function drawHeadGrid(element: HTMLElement, view: AttentionView<HeadGridS
     setText(several, shown && shown.heads.length > 1 ? `${shown.heads.length} chosen` : "");
     const layer = shown?.layer;
     legend.hidden = !layer;
-    bar.style.background = gradient(store.get("colormap"));
+    if (layer) bar.style.background = gradient(colormapFor(layer, store.get("colormap")));
     const most = shared();
+    const least = most === undefined ? "−" : shortWeight(-most);
+    setText(legendStart, layer?.signed ? least : "0");
     setText(
       legendText,
-      most === undefined ? "each map’s own maximum, √ scale" : `${shortWeight(most)}, √ scale`,
+      most === undefined
+        ? `each map’s own ${layer?.signed ? "largest magnitude" : "maximum"}, √ scale`
+        : `${shortWeight(most)}, √ scale`,
     );
-    setText(note, !layer || all ? "" : [reason(layer), layer.note].filter(Boolean).join(" "));
+    setText(note, !shown || !layer || all ? "" : remark(shown));
     note.hidden = note.textContent === "";
   }
   view.paintRow(draw);
   view.paintOn(["span", "scale", "sort", "colormap"], draw);
   view.theme.on(() => view.paint(draw));
-}
-
-function reason(layer: { kind: string; reason?: string }): string {
-  return layer.kind === "matrix" ? (layer.reason ?? "") : "";
 }

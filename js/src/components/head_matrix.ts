@@ -1,17 +1,16 @@
 // The whole model at a glance: one row per layer, one column per head, on a single canvas.
 import type { Shown } from "../lib/attention";
-import { pixelTable } from "../lib/colormap";
-import { shortWeight } from "../lib/format";
-import { fit, placeOf } from "../lib/geometry";
-import { type Heat, headHeat, largest } from "../lib/heat";
+import { colormapFor, pixelTable } from "../lib/colormap";
+import { fit } from "../lib/geometry";
+import { type Heat, headHeat } from "../lib/heat";
 import { moveHead } from "../lib/keyboard";
 import { orderHeads } from "../lib/order";
 import type { Layer, Packet } from "../lib/packet";
 import type { HeadGridState } from "../lib/state";
 import { type Choose, choiceOf } from "./choice";
 import { attribute, context2d, el, hasFocus, listen, onResize, sizeCanvas } from "./dom";
-import { headNumber } from "./head_thumbnails";
-import { AMBER, type AttentionView, queryOf } from "./view";
+import { headNumber, largestOf, queryMark } from "./head_thumbnails";
+import { AMBER, type AttentionView, queryOf, UNSEEN } from "./view";
 
 const GAP = 3; // pixels between maps
 const LABEL = 36;
@@ -128,7 +127,7 @@ export function headMatrix(
     orders.forEach((order, i) => {
       order.forEach((one, at) => {
         const layer = layers[i] as Layer;
-        const most = shortWeight(largest(layer, row, one));
+        const most = largestOf(layer, row, one);
         const label = `layer ${i}, head ${one}, ${headNumber(layer, row, one, sort)}, max ${most}`;
         const numbers = { "data-layer": i, "data-head": one };
         attribute(cells[i][at], { ...numbers, "aria-label": label, title: label });
@@ -173,25 +172,25 @@ export function headMatrix(
     context.imageSmoothingEnabled = false;
     context.strokeStyle = AMBER;
     context.lineWidth = Math.max(1, ratio);
-    const table = pixelTable(store.get("colormap"));
     const most = shared();
     layers.forEach((layer, i) => {
       if (!layer) return;
       const heats = orders[i].map((one) => headHeat(layer, row, one, most));
+      const table = pixelTable(colormapFor(layer, store.get("colormap")));
       const strip = stripOf(heats, layer, table);
-      const place = layer.kind === "image" ? placeOf(query, layer) : null;
+      const mark = queryMark(layer, query);
       const box = fit(layer.cols / layer.rows, side, side);
       const [w, h] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
       const y = Math.round((i * step + (side - box.height) / 2) * ratio);
       heats.forEach((_, at) => {
         const x = Math.round((at * step + (side - box.width) / 2) * ratio);
-        context.fillStyle = "#8888884d"; // behind cells without a value
+        context.fillStyle = UNSEEN;
         context.fillRect(x, y, w, h);
         context.drawImage(strip, at * layer.cols, 0, layer.cols, layer.rows, x, y, w, h);
-        if (!place) return;
-        const [cw, ch] = [w / layer.cols, h / layer.rows];
-        const px = Math.floor(x + place.col * cw) + 0.5;
-        const py = Math.floor(y + place.row * ch) + 0.5;
+        if (!mark) return;
+        const [cw, ch] = [w * mark.width, h * mark.height];
+        const px = Math.floor(x + w * mark.x) + 0.5;
+        const py = Math.floor(y + h * mark.y) + 0.5;
         context.strokeRect(px, py, Math.max(2, Math.round(cw)), Math.max(2, Math.round(ch)));
       });
     });

@@ -1,10 +1,10 @@
 // The chosen head in numbers.
-import { gradient } from "../lib/colormap";
+import { colormapFor, gradient } from "../lib/colormap";
 import { listing, nats, pixels, shortWeight, weight } from "../lib/format";
-import { placeOf } from "../lib/geometry";
+import { sameAxis } from "../lib/geometry";
 import { meanHeat } from "../lib/heat";
-import { statistic } from "../lib/packet";
-import { cellValue } from "../lib/readout";
+import { hasRow, type Layer, statistic } from "../lib/packet";
+import { cellValue, ownCell } from "../lib/readout";
 import type { PatchOverlayState } from "../lib/state";
 import { attribute, el, setText } from "./dom";
 import { type AttentionView, queryOf } from "./view";
@@ -31,24 +31,27 @@ export function drawHeadReadout(
     const several = heads.length > 1;
     setText(title, several ? `Heads ${listing(heads)}` : `Head ${heads[0]}`);
     setText(subtitle, several ? `mean, layer ${layerIndex}` : `layer ${layerIndex}`);
-    bar.draw(store.get("colormap"), meanHeat(layer, picture.row, heads).maximum);
+    bar.element.hidden = !hasRow(layer, picture.row);
+    bar.draw(layer, store.get("colormap"), meanHeat(layer, picture.row, heads).maximum);
+    const size = layer.signed ? " of |value|" : "";
     const facts: [name: string, value: string][] = [
-      ["entropy", nats(statistic(layer, "entropy", picture.row, heads))],
+      [`entropy${size}`, nats(statistic(layer, "entropy", picture.row, heads))],
     ];
     if (layer.kind === "image") {
       const query = queryOf(picture) ?? -1;
       const by = picture.packet.direction === "attended by" ? "by" : "on";
-      facts.push(["distance", pixels(statistic(layer, "distance", picture.row, heads))]);
-      const own = placeOf(query, layer);
-      if (own)
-        facts.push([`${by} itself`, cellValue(attention, shown, own.row * layer.cols + own.col)]);
+      facts.push([`distance${size}`, pixels(statistic(layer, "distance", picture.row, heads))]);
+      const own = ownCell(shown, layer);
+      if (own !== null) facts.push([`${by} itself`, cellValue(attention, shown, own)]);
+      const itself =
+        layer.only || !sameAxis(layer, layer.asked) ? "" : layer.reference.names[query];
       const named =
         layer.names.length > NAMED ? layer.names.filter((n) => !/^reg/.test(n)) : layer.names;
       let rest = 0;
       layer.names.forEach((name, token) => {
         const value = attention.exactPrefix(shown, token);
         if (!named.includes(name)) rest += value;
-        else facts.push([`${by} ${token === query ? "itself" : name}`, weight(value)]);
+        else facts.push([`${by} ${name === itself ? "itself" : name}`, weight(value)]);
       });
       const others = layer.names.length - named.length;
       if (others) facts.push([`${by} ${others} registers`, weight(rest)]);
@@ -66,29 +69,24 @@ export function drawHeadReadout(
 /** What the colours stand for: 0, the largest weight, and how the space between is drawn. */
 export function colourBar(): {
   element: HTMLElement;
-  draw(colormap: string, maximum: number): void;
+  draw(values: Pick<Layer, "signed">, colormap: string, maximum: number): void;
 } {
   const bar = el("div", "vw-colour-bar");
+  const least = el("span", "vw-number");
   const most = el("span", "vw-number");
-  const ends = el(
-    "div",
-    "vw-row vw-small",
-    {},
-    el("span", "vw-number", {}, "0"),
-    el(
-      "span",
-      "vw-muted",
-      { title: "colours follow the square root; numbers never do" },
-      "weight, √ scale",
-    ),
-    most,
-  );
+  const middle = el("span", "vw-muted", {
+    title: "colours follow the square root; numbers never do",
+  });
+  const ends = el("div", "vw-row vw-small", {}, least, middle, most);
   return {
     element: el("div", "vw-colours", {}, bar, ends),
-    draw(colormap, maximum) {
-      bar.style.background = gradient(colormap);
-      setText(most, shortWeight(maximum));
-      attribute(bar, { role: "img", "aria-label": `colours from 0 to ${shortWeight(maximum)}` });
+    draw(values, colormap, maximum) {
+      const [from, to] = [values.signed ? -maximum : 0, maximum].map(shortWeight);
+      bar.style.background = gradient(colormapFor(values, colormap));
+      setText(least, from);
+      setText(middle, values.signed ? "0, √ scale" : "weight, √ scale");
+      setText(most, to);
+      attribute(bar, { role: "img", "aria-label": `colours from ${from} to ${to}` });
     },
   };
 }

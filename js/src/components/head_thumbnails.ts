@@ -1,11 +1,11 @@
 // Thumbnails of the heads of one layer: crisp patches, the query marked, one number each.
-import { pixelTable } from "../lib/colormap";
+import { colormapFor, pixelTable } from "../lib/colormap";
 import { nats, pixels, shortWeight } from "../lib/format";
-import { placeOf } from "../lib/geometry";
+import { type Box, boxOf, placeIn } from "../lib/geometry";
 import { headHeat, largest } from "../lib/heat";
 import { isArrow, moveHead } from "../lib/keyboard";
 import { orderHeads } from "../lib/order";
-import { type Layer, statistic } from "../lib/packet";
+import { hasRow, type Layer, statistic } from "../lib/packet";
 import type { HeadGridState, Sort } from "../lib/state";
 import { type Choose, choiceOf } from "./choice";
 import { attribute, el, hasFocus, listen, setText } from "./dom";
@@ -132,11 +132,11 @@ export function headThumbnails(
     }
     const { row } = shown.picture;
     const query = queryOf(shown.picture) ?? -1;
-    const table = pixelTable(store.get("colormap"));
+    const table = pixelTable(colormapFor(layer, store.get("colormap")));
     const most = shared();
     const sort = store.get("sort");
     order = orderHeads(layer, row, sort);
-    const place = layer.kind === "image" ? placeOf(query, layer) : null;
+    const mark = queryMark(layer, query);
     element.style.setProperty("--vw-aspect", String(aspectOf(layer)));
     element.style.setProperty("--vw-most-columns", String(columnsFor(layer.heads)));
     attribute(element, { "data-kind": layer.kind, "data-order": order.join(" ") });
@@ -145,7 +145,7 @@ export function headThumbnails(
       one.head = head;
       paintCells(one.canvas, headHeat(layer, row, head, most), table);
       const number = headNumber(layer, row, head, sort);
-      const maximum = `max ${shortWeight(largest(layer, row, head))}`;
+      const maximum = `max ${largestOf(layer, row, head)}`;
       setText(one.name, String(head));
       setText(one.number, number);
       setText(one.maximum, maximum);
@@ -157,16 +157,29 @@ export function headThumbnails(
         "aria-label": `head ${head}, ${number}, ${maximum}`,
         tabindex: head === (roaming ?? shown.head) ? 0 : -1,
       });
-      one.mark.hidden = place === null;
-      if (place) {
-        one.mark.style.left = `${(100 * place.col) / layer.cols}%`;
-        one.mark.style.top = `${(100 * place.row) / layer.rows}%`;
-        one.mark.style.width = `${100 / layer.cols}%`;
-        one.mark.style.height = `${100 / layer.rows}%`;
+      one.mark.hidden = mark === null;
+      if (mark) {
+        one.mark.style.left = `${100 * mark.x}%`;
+        one.mark.style.top = `${100 * mark.y}%`;
+        one.mark.style.width = `${100 * mark.width}%`;
+        one.mark.style.height = `${100 * mark.height}%`;
       }
     });
     if (focusedInside) focus(roaming ?? shown.head);
   };
+}
+
+/** The query patch in fractions of the map; null where no patch asks. */
+export function queryMark(layer: Layer, query: number): Box | null {
+  if (layer.kind === "matrix" || layer.only) return null;
+  const place = placeIn(query, layer);
+  return place && boxOf(place, layer.asked, layer.extent);
+}
+
+/** The largest value; of signed maps the largest magnitude. */
+export function largestOf(layer: Layer, row: number, head: number): string {
+  const most = shortWeight(hasRow(layer, row) ? largest(layer, row, head) : Number.NaN);
+  return layer.signed ? `|${most}|` : most;
 }
 
 /** The number that goes with a head: what it is sorted by, else its entropy. */

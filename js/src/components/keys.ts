@@ -41,8 +41,8 @@ export function bindKeys<S extends KeyTraits>(
       }
       case "pin": {
         const pins = store.get("pins");
-        const image = shown?.layer?.kind === "image" && shown.picture.packet.queries !== null;
-        if (!pins || !image) return false;
+        const layer = shown?.layer?.kind === "image" ? shown.layer : null;
+        if (!pins || !layer || layer.only || !shown?.picture.packet.queries) return false;
         store.set("pins", togglePin(pins, store.get("query")));
         return true;
       }

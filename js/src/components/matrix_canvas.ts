@@ -1,8 +1,9 @@
 // A record without a place on the image: queries down, keys across, never drawn on the picture.
 import type { Shown } from "../lib/attention";
-import { pixelTable } from "../lib/colormap";
-import { placeAt } from "../lib/geometry";
+import { colormapFor, pixelTable } from "../lib/colormap";
+import { placeAt, WHOLE } from "../lib/geometry";
 import { meanHeat } from "../lib/heat";
+import { remark } from "../lib/readout";
 import type { PatchOverlayState } from "../lib/state";
 import { el, listen, setText } from "./dom";
 import { paintCells } from "./pixels";
@@ -28,11 +29,9 @@ export function matrixCanvas(
       const box = canvas.getBoundingClientRect();
       if (layer?.kind !== "matrix" || box.width === 0) return;
       const at = placeAt(
-        event.clientX - box.left,
-        event.clientY - box.top,
-        { rows: layer.rows, cols: layer.cols, prefix: 0 },
-        box.width,
-        box.height,
+        (event.clientX - box.left) / box.width,
+        (event.clientY - box.top) / box.height,
+        { rows: layer.rows, cols: layer.cols, extent: WHOLE },
       );
       pointed.set(at && at.row * layer.cols + at.col);
     },
@@ -40,13 +39,22 @@ export function matrixCanvas(
   );
   listen(frame, "pointerleave", () => pointed.set(null), signal);
 
-  return ({ layer, picture, heads }) => {
+  return (shown) => {
+    const { layer, picture, heads } = shown;
     if (layer?.kind !== "matrix") return;
-    paintCells(canvas, meanHeat(layer, picture.row, heads), pixelTable(store.get("colormap")));
+    const table = pixelTable(colormapFor(layer, store.get("colormap")));
+    paintCells(canvas, meanHeat(layer, picture.row, heads), table);
     const aspect = Math.max(0.25, Math.min(4, layer.cols / layer.rows));
     frame.style.setProperty("--vw-aspect", String(aspect));
-    setText(across, `queries ↓ ${layer.rows} · keys → ${layer.cols} · ${layer.record} attention`);
-    setText(reason, [layer.reason, layer.note].filter(Boolean).join(" "));
-    canvas.setAttribute("aria-label", `${layer.rows} by ${layer.cols} attention matrix`);
+    const [down, right] = layer.axes;
+    setText(
+      across,
+      `${down} ↓ ${layer.rows} · ${right} → ${layer.cols} · ${layer.record} attention`,
+    );
+    setText(reason, remark(shown));
+    canvas.setAttribute(
+      "aria-label",
+      `${layer.rows} ${down} by ${layer.cols} ${right}, ${layer.record} attention`,
+    );
   };
 }

@@ -1,7 +1,7 @@
 // Draws an image with a map over it: for the large picture, the pins, and the PNG.
-import { pixelTable } from "../lib/colormap";
-import { outline, smallestSet } from "../lib/contour";
-import { type Box, boxOf, type Grid, type Place } from "../lib/geometry";
+import { colormapFor, pixelTable } from "../lib/colormap";
+import { outline, type Segment, smallestSet } from "../lib/contour";
+import { type Axis, type Box, boxOf, type Place, scaled, WHOLE, within } from "../lib/geometry";
 import type { Heat } from "../lib/heat";
 import type { Drawing } from "../lib/state";
 import { upsample } from "../lib/upsample";
@@ -14,26 +14,33 @@ import { AMBER } from "./view";
 export interface OverlayScene {
   photo: Photo | null;
   heat: Heat | null;
-  /** Values of the cells, for the contour. */
+  /** Magnitudes of the cells, for the contour. */
   values: ArrayLike<number> | null;
-  grid: Grid | null;
+  /** Where on the picture the map lies, and the patches of what asks. */
+  map: Axis | null;
+  asked: Axis | null;
   colormap: string;
   opacity: number;
   drawing: Drawing;
   /** Share of the weight that the outline holds; 0 for none. */
   contour: number;
+  /** Patches of what asks. */
   query: Place | null;
   pins: readonly { place: Place; letter: string }[];
+  /** A cell of the map. */
   pointed: Place | null;
 }
 
 const SMOOTH_SIZE = 288; // pixels; the browser enlarges from there
+
+const VEIL = "#14171c66";
 
 type Context = CanvasRenderingContext2D;
 
 /** Paints into a box of the canvas; `ratio` is device pixels per CSS pixel, for line widths. */
 export function paintOverlay(context: Context, box: Box, ratio: number, scene: OverlayScene): void {
   const { photo, heat, opacity } = scene;
+  const under = scaled(within(scene.map?.extent ?? WHOLE, WHOLE), box);
   context.save();
   context.beginPath();
   context.rect(box.x, box.y, box.width, box.height);
@@ -50,17 +57,36 @@ export function paintOverlay(context: Context, box: Box, ratio: number, scene: O
     context.fillRect(box.x, box.y, box.width, box.height);
   }
   if (heat) {
-    paintHeat(context, box, heat, scene);
-    paintMissing(context, box, heat, ratio);
-    if (scene.contour > 0 && scene.values) paintContour(context, box, heat, ratio, scene);
+    paintBeside(context, box, under);
+    paintHeat(context, under, heat, scene);
+    paintMissing(context, under, heat, ratio);
+    if (scene.contour > 0 && scene.values) {
+      const set = smallestSet(scene.values, scene.contour);
+      const x = (col: number) => under.x + (col * under.width) / heat.cols;
+      const y = (row: number) => under.y + (row * under.height) / heat.rows;
+      const line = { width: 1.25 * ratio, halo: 3 * ratio };
+      paintOutline(context, outline(set, heat.rows, heat.cols), x, y, line);
+    }
   }
-  if (scene.grid) paintMarks(context, box, scene.grid, ratio, scene);
+  paintMarks(context, box, ratio, scene);
   context.restore();
+}
+
+/** What lies beside the map is darkened. */
+function paintBeside(context: Context, box: Box, under: Box): void {
+  context.fillStyle = VEIL;
+  context.beginPath();
+  context.rect(box.x, box.y, box.width, box.height);
+  context.rect(under.x, under.y, under.width, under.height);
+  context.fill("evenodd");
 }
 
 function paintHeat(context: Context, box: Box, heat: Heat, scene: OverlayScene): void {
   // low values are transparent, so that the image stays readable
-  const table = pixelTable(scene.colormap, (part) => scene.opacity * Math.min(1, 1.2 * part));
+  const table = pixelTable(
+    colormapFor(heat, scene.colormap),
+    (size) => scene.opacity * Math.min(1, 1.2 * size),
+  );
   if (scene.drawing === "patches") {
     context.imageSmoothingEnabled = false;
     context.drawImage(cellCanvas(heat, table), box.x, box.y, box.width, box.height);
@@ -78,76 +104,82 @@ function paintHeat(context: Context, box: Box, heat: Heat, scene: OverlayScene):
   context.drawImage(smooth, box.x, box.y, box.width, box.height);
 }
 
-/** Cells that cannot be seen from the query are hatched. */
+/** Cells that cannot be seen from the query are dimmed and hatched, those that can are outlined. */
 function paintMissing(context: Context, box: Box, heat: Heat, ratio: number): void {
   const { rows, cols, levels } = heat;
   if (!levels.includes(NO_VALUE)) return;
-  const size = Math.round(6 * ratio);
+  const x = (col: number) => Math.round(box.x + (col * box.width) / cols);
+  const y = (row: number) => Math.round(box.y + (row * box.height) / rows);
+  const seen = Uint8Array.from(levels, (level) => Number(level !== NO_VALUE));
+  context.save();
+  context.beginPath();
+  seen.forEach((one, i) => {
+    const [row, col] = [Math.floor(i / cols), i % cols];
+    if (!one) context.rect(x(col), y(row), x(col + 1) - x(col), y(row + 1) - y(row));
+  });
+  context.fillStyle = hatch(context, ratio);
+  context.fill();
+  // the line lies outside, so that single cells stay visible in small pictures
+  context.clip();
+  paintOutline(context, outline(seen, rows, cols), x, y, { width: 2.5 * ratio, halo: 5 * ratio });
+  context.restore();
+}
+
+/** A veil with thin lines, so that even a picture that is nearly all hatched can be recognised. */
+function hatch(context: Context, ratio: number): CanvasPattern {
+  const size = Math.round(8 * ratio);
   const tile = document.createElement("canvas");
   tile.width = size;
   tile.height = size;
   const lines = context2d(tile);
-  lines.fillStyle = "#14171c66";
+  lines.fillStyle = VEIL;
   lines.fillRect(0, 0, size, size);
-  lines.strokeStyle = "#ffffff59";
-  lines.lineWidth = Math.max(1, ratio * 0.8);
+  lines.strokeStyle = "#ffffff38";
+  lines.lineWidth = Math.max(1, ratio * 0.7);
   lines.beginPath();
   for (const shift of [-size, 0, size]) {
     lines.moveTo(shift, size);
     lines.lineTo(shift + size, 0);
   }
   lines.stroke();
-  context.fillStyle = context.createPattern(tile, "repeat") as CanvasPattern;
-  context.beginPath();
-  for (let i = 0; i < levels.length; i++) {
-    if (levels[i] !== NO_VALUE) continue;
-    const place = { row: Math.floor(i / cols), col: i % cols };
-    const cell = boxOf(place, { rows, cols, prefix: 0 }, box.width, box.height);
-    context.rect(box.x + cell.x, box.y + cell.y, cell.width, cell.height);
-  }
-  context.fill();
+  return context.createPattern(tile, "repeat") as CanvasPattern;
 }
 
-function paintContour(
+/** A white line with a dark rim, so that it is seen on any photograph; x and y place the corners. */
+function paintOutline(
   context: Context,
-  box: Box,
-  heat: Heat,
-  ratio: number,
-  scene: OverlayScene,
+  segments: readonly Segment[],
+  x: (col: number) => number,
+  y: (row: number) => number,
+  line: { width: number; halo: number },
 ): void {
-  const mask = smallestSet(scene.values ?? [], scene.contour);
-  const [sx, sy] = [box.width / heat.cols, box.height / heat.rows];
   context.beginPath();
-  for (const [x0, y0, x1, y1] of outline(mask, heat.rows, heat.cols)) {
-    context.moveTo(box.x + x0 * sx, box.y + y0 * sy);
-    context.lineTo(box.x + x1 * sx, box.y + y1 * sy);
+  for (const [x0, y0, x1, y1] of segments) {
+    context.moveTo(x(x0), y(y0));
+    context.lineTo(x(x1), y(y1));
   }
   context.lineCap = "square";
-  context.lineWidth = 3 * ratio;
+  context.lineWidth = line.halo;
   context.strokeStyle = "#0b0d1180";
   context.stroke();
-  context.lineWidth = 1.25 * ratio;
+  context.lineWidth = line.width;
   context.strokeStyle = "#ffffffe6";
   context.stroke();
 }
 
-function paintMarks(
-  context: Context,
-  box: Box,
-  grid: Grid,
-  ratio: number,
-  scene: OverlayScene,
-): void {
-  const frame = (place: Place, colour: string, width: number) => {
-    const cell = boxOf(place, grid, box.width, box.height);
+function paintMarks(context: Context, box: Box, ratio: number, scene: OverlayScene): void {
+  const { asked, map } = scene;
+  if (!asked || !map) return;
+  const frame = (place: Place, axis: Axis, colour: string, width: number) => {
+    const cell = scaled(boxOf(place, axis), box);
     const line = width * ratio;
     // grown outwards, so that the patch itself stays visible
     const grow = line / 2;
     context.lineWidth = line + 1.5 * ratio;
     context.strokeStyle = "#0b0d1199";
     const rect: [number, number, number, number] = [
-      box.x + cell.x - grow,
-      box.y + cell.y - grow,
+      cell.x - grow,
+      cell.y - grow,
       cell.width + 2 * grow,
       cell.height + 2 * grow,
     ];
@@ -157,12 +189,12 @@ function paintMarks(
     context.strokeRect(...rect);
     return cell;
   };
-  if (scene.pointed) frame(scene.pointed, "#ffffffd9", 1);
+  if (scene.pointed) frame(scene.pointed, map, "#ffffffd9", 1);
   for (const { place, letter } of scene.pins) {
-    const cell = frame(place, AMBER, 1);
+    const cell = frame(place, asked, AMBER, 1);
     const size = 12 * ratio;
-    const x = box.x + Math.min(box.width - size, cell.x + cell.width);
-    const y = box.y + Math.max(0, cell.y - size);
+    const x = Math.min(box.x + box.width - size, cell.x + cell.width);
+    const y = Math.max(box.y, cell.y - size);
     context.fillStyle = AMBER;
     context.fillRect(x, y, size, size);
     context.fillStyle = "#1b1405";
@@ -171,5 +203,5 @@ function paintMarks(
     context.textBaseline = "middle";
     context.fillText(letter, x + size / 2, y + size / 2 + 0.5 * ratio);
   }
-  if (scene.query) frame(scene.query, AMBER, 2);
+  if (scene.query) frame(scene.query, asked, AMBER, 2);
 }

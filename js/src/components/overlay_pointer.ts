@@ -1,11 +1,17 @@
 // What the pointer and the arrow keys do on the picture.
-import { type Place, placeAt, tokenAt } from "../lib/geometry";
+import { type Axis, type Place, placeAt, tokenUnder } from "../lib/geometry";
 import { isArrow, moveQuery } from "../lib/keyboard";
 import type { ImageLayer } from "../lib/packet";
 import { togglePin } from "../lib/selection";
 import type { PatchOverlayState } from "../lib/state";
 import { listen } from "./dom";
 import { type AttentionView, queryOf } from "./view";
+
+/** What is under the pointer: a cell of the map, and the token that its place selects. */
+interface Under {
+  cell: Place | null;
+  token: number | null;
+}
 
 /**
  * Without pins, hovering moves the query and leaving gives back the one held before. With pins the
@@ -25,11 +31,11 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
   /** Maps that belong to no query: there is none to move or to pin. */
   const plain = () => queryOf(attention.shown()?.picture) === null;
 
-  function follow(over: Place, grid: ImageLayer): void {
-    pointed.set(over.row * grid.cols + over.col);
-    if (store.get("pins").length > 0 || plain()) return;
+  function follow(under: Under, { cols, only }: ImageLayer): void {
+    pointed.set(under.cell && under.cell.row * cols + under.cell.col);
+    if (store.get("pins").length > 0 || plain() || only || under.token === null) return;
     held ??= store.get("query");
-    hovered = tokenAt(over, grid);
+    hovered = under.token;
     store.set("query", hovered);
   }
 
@@ -42,11 +48,12 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
     signal,
   );
 
-  function placeUnder(event: PointerEvent | MouseEvent): Place | null {
-    const grid = layer();
+  function under(event: MouseEvent, on: ImageLayer): Under {
     const box = stage.getBoundingClientRect();
-    if (!grid || box.width === 0) return null;
-    return placeAt(event.clientX - box.left, event.clientY - box.top, grid, box.width, box.height);
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const at = (axis: Axis) => placeAt(x / box.width, y / box.height, axis);
+    const asked = at(on.asked);
+    return { cell: at(on), token: asked && tokenUnder(asked, on) };
   }
 
   listen(
@@ -54,9 +61,9 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
     "pointermove",
     (event) => {
       if (event.pointerType === "touch") return; // a finger cannot hover: it taps
-      const [over, grid] = [placeUnder(event), layer()];
+      const on = layer();
       // browsers send one of these a frame, and traits that wait for the kernel are merged
-      if (over && grid) follow(over, grid);
+      if (on) follow(under(event, on), on);
     },
     signal,
   );
@@ -76,10 +83,9 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
     stage,
     "click",
     (event) => {
-      const grid = layer();
-      const place = placeUnder(event);
-      if (!grid || !place) return;
-      const token = tokenAt(place, grid);
+      const on = layer();
+      const token = on && !on.only ? under(event, on).token : null;
+      if (token === null) return;
       if (plain()) {
         store.set("query", token); // for whoever observes it in Python
         return;
@@ -101,12 +107,12 @@ export function bindPointer(stage: HTMLElement, view: AttentionView<PatchOverlay
     stage,
     "keydown",
     (event) => {
-      const grid = layer();
-      if (!grid || !isArrow(event.key)) return;
+      const on = layer();
+      if (!on || on.only || !isArrow(event.key)) return;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       event.stopPropagation();
-      store.set("query", moveQuery(store.get("query"), event.key, grid));
+      store.set("query", moveQuery(store.get("query"), event.key, on));
     },
     signal,
   );

@@ -1,5 +1,6 @@
 // The image with the chosen map over it; where the query is chosen.
-import { capital, listing, tokenName } from "../lib/format";
+import { capital, listing } from "../lib/format";
+import { queryName, remark } from "../lib/readout";
 import type { PatchOverlayState } from "../lib/state";
 import { attribute, context2d, el, onResize, setText, sizeCanvas } from "./dom";
 import { matrixCanvas } from "./matrix_canvas";
@@ -10,7 +11,7 @@ import { drawPinStrip } from "./pin_strip";
 import { sceneOf } from "./scene";
 import { segmented } from "./segmented";
 import { drawTokenChips } from "./token_chips";
-import { type AttentionView, queryOf, tokensOf } from "./view";
+import { type AttentionView, queryOf } from "./view";
 
 export function drawPatchOverlay(
   element: HTMLElement,
@@ -56,24 +57,25 @@ export function drawPatchOverlay(
     const matrix = layer?.kind === "matrix";
     const photo = photoOf(attention.image());
     const query = queryOf(shown?.picture);
-    const name = query === null ? (shown ? "map" : "") : tokenName(query, tokensOf(attention));
+    const name = shown ? queryName(shown) || "map" : "";
     setText(title, matrix ? capital(`${layer.record} attention`) : capital(name) || "Image");
     setText(subtitle, subtitleOf());
     attribute(subtitle, { title: subtitle.textContent });
     stage.hidden = matrix;
     record.hidden = !matrix;
     direction.hidden = matrix || query === null;
-    note.hidden = matrix || !layer?.note;
-    setText(note, layer?.note ?? "");
+    setText(note, shown && !matrix ? remark(shown) : "");
+    note.hidden = note.textContent === "";
     attribute(stage, { "data-waiting": attention.waitingSince() !== null && shown !== null });
     if (shown && matrix) drawRecord(shown);
     if (matrix) return;
     const aspect = photo ? photo.width / photo.height : layer ? layer.cols / layer.rows : 1;
     stage.style.setProperty("--vw-aspect", String(aspect));
     const heads = shown?.heads ?? [];
+    const can = layer?.kind === "image" && layer.only ? "" : ": arrows move the query, space pins";
     attribute(stage, {
       "aria-label": shown
-        ? `${name}, layer ${shown.layerIndex}, head ${listing(heads)}: arrows move the query, space pins`
+        ? `${name}, layer ${shown.layerIndex}, head ${listing(heads)}${can}`
         : "image",
     });
     if (!sizeCanvas(canvas, size.width, size.height)) return;

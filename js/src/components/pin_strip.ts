@@ -44,7 +44,9 @@ export function drawPinStrip(
     const tokens = store.get("pins");
     const shown = attention.shown();
     const names = tokensOf(attention);
-    element.hidden = tokens.length === 0 || shown?.layer?.kind === "matrix";
+    // a matrix, and what a single token asks, are the same for every pin
+    const fixed = shown?.layer?.kind === "matrix" || Boolean(names?.only);
+    element.hidden = tokens.length === 0 || fixed;
     if (element.hidden) {
       pins = [];
       element.replaceChildren();

@@ -1,18 +1,19 @@
 // A picture of what is shown, drawn at twice the size: for slides and reports.
-import { colourAt, pixelTable } from "../lib/colormap";
+import { colormapFor, colourAt, pixelTable } from "../lib/colormap";
 import { nats, shortWeight } from "../lib/format";
-import { boxOf, fit, placeOf } from "../lib/geometry";
+import { fit, scaled } from "../lib/geometry";
 import { headHeat, meanHeat } from "../lib/heat";
 import { orderHeads } from "../lib/order";
 import { statistic } from "../lib/packet";
-import { readout, sentence } from "../lib/readout";
+import { readout, remark, sentence } from "../lib/readout";
 import type { InspectorState } from "../lib/state";
 import { context2d, el } from "./dom";
+import { queryMark } from "./head_thumbnails";
 import { paintOverlay } from "./overlay_painter";
 import { photoCache } from "./photo";
 import { cellCanvas } from "./pixels";
 import { sceneOf } from "./scene";
-import { AMBER, type AttentionView, queryOf } from "./view";
+import { AMBER, type AttentionView, queryOf, UNSEEN } from "./view";
 
 const SCALE = 2;
 const PADDING = 20;
@@ -74,12 +75,14 @@ export function drawPng(view: AttentionView<InspectorState>): HTMLCanvasElement 
   const after = write(store.get("title"), PADDING, 32, "600 16px", ink);
   write(store.get("subtitle"), PADDING + after + 12, 32, "12px", grey);
   const read = readout(attention, pointed.get());
-  if (read) write(sentence(read), PADDING, 54, "12px", grey);
+  const said = read ? write(sentence(read), PADDING, 54, "12px", grey) : 0;
   if (!shown || !layer) return canvas;
+  if (!matrix) write(remark(shown), PADDING + said + 16, 54, "12px", grey);
 
   const top = 76;
   const box = { x: PADDING, y: top, ...picture };
-  const table = pixelTable(store.get("colormap"));
+  const colormap = colormapFor(layer, store.get("colormap"));
+  const table = pixelTable(colormap);
   context.imageSmoothingEnabled = false;
   if (matrix) {
     const heat = meanHeat(layer, shown.picture.row, shown.heads);
@@ -88,18 +91,19 @@ export function drawPng(view: AttentionView<InspectorState>): HTMLCanvasElement 
 
   const left = PADDING + picture.width + 24;
   context.imageSmoothingEnabled = false;
-  const query = queryOf(shown.picture);
-  const place = layer.kind === "image" && query !== null ? placeOf(query, layer) : null;
+  const mark = queryMark(layer, queryOf(shown.picture) ?? -1);
   order.forEach((head, i) => {
     const x = left + (i % COLUMNS) * (THUMBNAIL + 8);
     const y = top + Math.floor(i / COLUMNS) * line;
     const heat = headHeat(layer, shown.picture.row, head);
+    context.fillStyle = UNSEEN;
+    context.fillRect(x, y, cell.width, cell.height);
     context.drawImage(cellCanvas(heat, table), x, y, cell.width, cell.height);
-    if (place) {
-      const mark = boxOf(place, { ...layer, prefix: 0 }, cell.width, cell.height);
+    if (mark) {
+      const box = scaled(mark, { x, y, ...cell });
       context.strokeStyle = AMBER;
       context.lineWidth = 1;
-      context.strokeRect(x + mark.x, y + mark.y, mark.width, mark.height);
+      context.strokeRect(box.x, box.y, box.width, box.height);
     }
     if (shown.heads.includes(head)) {
       context.strokeStyle = colour("--vw-accent");
@@ -111,10 +115,11 @@ export function drawPng(view: AttentionView<InspectorState>): HTMLCanvasElement 
     write(entropy, x + THUMBNAIL, y + cell.height + 15, "12px", grey, true);
   });
   const below = top + grid.height + 8;
-  drawBar(context, left, below, grid.width, store.get("colormap"));
-  write("0", left, below + 22, "11px", grey);
-  const most = shortWeight(meanHeat(layer, shown.picture.row, shown.heads).maximum);
-  const drawn = `picture: 0 to ${most}; each small map to its own maximum; √ scale`;
+  drawBar(context, left, below, grid.width, colormap);
+  const { maximum } = meanHeat(layer, shown.picture.row, shown.heads);
+  const [least, most] = [layer.signed ? -maximum : 0, maximum].map(shortWeight);
+  write(least, left, below + 22, "11px", grey);
+  const drawn = `picture: ${least} to ${most}; each small map to its own maximum; √ scale`;
   write(drawn, left + grid.width, below + 22, "11px", grey, true);
   return canvas;
 }

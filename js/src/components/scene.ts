@@ -1,7 +1,8 @@
 // From the selection to what is drawn: shared by the large picture, the pins and the PNG.
 import type { Picture, Shown } from "../lib/attention";
-import { placeOf } from "../lib/geometry";
+import { placeIn } from "../lib/geometry";
 import { meanHeat, valuesOf } from "../lib/heat";
+import { hasRow } from "../lib/packet";
 import { pinLetter } from "../lib/selection";
 import type { PatchOverlayState } from "../lib/state";
 import type { OverlayScene } from "./overlay_painter";
@@ -20,18 +21,21 @@ export function sceneOf(
   const layer = found?.kind === "image" && found.heads === shown?.layer?.heads ? found : null;
   const heads = shown?.heads ?? [0];
   const contour = store.get("contour");
+  const row = layer && picture && hasRow(layer, picture.row) ? picture.row : null;
+  const selected = layer?.only ? null : layer;
   return {
     photo,
-    heat: layer && picture ? meanHeat(layer, picture.row, heads) : null,
-    values: layer && picture && contour > 0 ? valuesOf(layer, picture.row, heads) : null,
-    grid: layer,
+    heat: layer && row !== null ? meanHeat(layer, row, heads) : null,
+    values: layer && row !== null && contour > 0 ? valuesOf(layer, row, heads).map(Math.abs) : null,
+    map: layer,
+    asked: layer?.asked ?? null,
     colormap: store.get("colormap"),
     opacity: store.get("opacity"),
     drawing: store.get("drawing"),
     contour,
-    query: layer ? placeOf(queryOf(picture) ?? -1, layer) : null,
+    query: selected && placeIn(queryOf(picture) ?? -1, selected),
     pins: store.get("pins").flatMap((pin, i) => {
-      const place = layer && placeOf(pin, layer);
+      const place = selected && placeIn(pin, selected);
       return place ? [{ place, letter: pinLetter(i) }] : [];
     }),
     pointed: null,

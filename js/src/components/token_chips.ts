@@ -39,14 +39,16 @@ export function drawTokenChips(element: HTMLElement, view: AttentionView<PatchOv
 
   function draw(): void {
     const tokens = tokensOf(attention);
-    element.hidden = tokens === null || queryOf(attention.shown()?.picture) === null;
+    const plain = queryOf(attention.shown()?.picture) === null;
+    element.hidden = tokens === null || plain || tokens.only !== "";
     if (!tokens || element.hidden) return;
+    const { reference } = tokens;
     const query = store.get("query");
-    if (names !== tokens.names.join("\n")) {
-      names = tokens.names.join("\n");
-      const short = tokens.names.length > TOGETHER;
+    if (names !== reference.names.join("\n")) {
+      names = reference.names.join("\n");
+      const short = reference.names.length > TOGETHER;
       prefix.replaceChildren(
-        ...tokens.names.map((name, token) =>
+        ...reference.names.map((name, token) =>
           el(
             "button",
             "vw-chip",
@@ -59,12 +61,12 @@ export function drawTokenChips(element: HTMLElement, view: AttentionView<PatchOv
     [...prefix.children].forEach((chip, token) => {
       attribute(chip, {
         "aria-pressed": String(token === query),
-        "aria-label": `${tokens.names[token]} token`,
+        "aria-label": `${reference.names[token]} token`,
       });
     });
-    const onPatch = placeOf(query, tokens) !== null;
+    const onPatch = placeOf(query, reference) !== null;
     if (onPatch) lastPatch = query;
-    if (lastPatch !== null && !placeOf(lastPatch, tokens)) lastPatch = null;
+    if (lastPatch !== null && !placeOf(lastPatch, reference)) lastPatch = null;
     patch.hidden = lastPatch === null;
     if (lastPatch !== null) setText(patch, tokenLabel(lastPatch, tokens));
     attribute(patch, { "aria-pressed": String(onPatch) });

@@ -1,6 +1,6 @@
 // One view: its root element, its store, and what all components in it share.
 import { type Attention, type AttentionTraits, attentionOf, type Picture } from "../lib/attention";
-import type { Tokens } from "../lib/format";
+import type { ImageLayer } from "../lib/packet";
 import type { CommonState } from "../lib/state";
 import { type Local, local, type Store } from "../lib/store";
 import { backgroundBehind, onThemeChange, type Theme, themeOf } from "../lib/theme";
@@ -8,6 +8,9 @@ import { attribute, el, onResize } from "./dom";
 
 /** Marks the query, and nothing else; no colour map passes through it alone. */
 export const AMBER = "#ffb020";
+
+/** Behind cells without a value in small maps. */
+export const UNSEEN = "#8888884d";
 
 const FRAME_MS = 16;
 const KEEP_KEYS = { "data-lm-suppress-shortcuts": "true" };
@@ -131,7 +134,7 @@ export function queryOf(picture: Picture | null | undefined): number | null {
 }
 
 /** How tokens of the layer on screen are named and placed; null where nothing is known. */
-export function tokensOf(attention: Attention): Tokens | null {
+export function tokensOf(attention: Attention): ImageLayer | null {
   const layer = attention.shown()?.layer;
   return layer?.kind === "image" ? layer : null;
 }

@@ -1,12 +1,13 @@
 // Numbers and tokens in words: never more digits than mean something.
-import { type Grid, placeOf } from "./geometry";
+import { placeIn, type Tokens } from "./geometry";
 
 const NONE = "–";
 
-/** An exact weight, 0 to 1. */
+/** An exact weight, 0 to 1; or a value of either sign. */
 export function weight(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return NONE;
   if (value === 0) return "0";
+  if (value < 0) return `−${weight(-value)}`;
   return value >= 0.001 ? value.toFixed(4) : power(value, 1);
 }
 
@@ -14,6 +15,7 @@ export function weight(value: number | null | undefined): string {
 export function roughWeight(value: number): string {
   if (Number.isNaN(value)) return NONE;
   if (value === 0) return "≈ 0";
+  if (value < 0) return roughWeight(-value).replace("≈ ", "≈ −");
   return `≈ ${value >= 0.001 ? Number(value.toPrecision(2)).toString() : power(value, 0)}`;
 }
 
@@ -21,6 +23,7 @@ export function roughWeight(value: number): string {
 export function shortWeight(value: number): string {
   if (Number.isNaN(value)) return NONE;
   if (value === 0) return "0";
+  if (value < 0) return `−${shortWeight(-value)}`;
   if (value >= 0.9995) return value.toFixed(2);
   return value >= 0.001 ? value.toFixed(3) : power(value, 0);
 }
@@ -58,15 +61,12 @@ export function plain(value: number): string {
   return size >= 0.01 && size < 100_000 ? Number(value.toPrecision(3)).toString() : power(value, 1);
 }
 
-export interface Tokens extends Grid {
-  names: readonly string[];
-}
-
-/** "patch (5, 4)", "class token", or the bare index where neither is known. */
+/** "patch (5, 4)" of the layer, "class token", or the bare index where neither is known. */
 export function tokenName(token: number, tokens: Tokens | null): string {
   if (tokens) {
-    if (token < tokens.prefix && token >= 0) return `${tokens.names[token]} token`;
-    const place = placeOf(token, tokens);
+    const { prefix, names } = tokens.reference;
+    if (token < prefix && token >= 0) return `${names[token]} token`;
+    const place = placeIn(token, tokens);
     if (place) return `patch (${place.row}, ${place.col})`;
   }
   return `token ${token}`;
@@ -77,6 +77,11 @@ export function tokenLabel(token: number, tokens: Tokens | null): string {
   return tokenName(token, tokens)
     .replace(/ token$/, "")
     .replace(/[()]/g, "");
+}
+
+/** One of an axis: "key" of "keys", "query" of "queries". */
+export function oneOf(plural: string): string {
+  return plural.replace(/ies$/, "y").replace(/s$/, "");
 }
 
 export function capital(text: string): string {

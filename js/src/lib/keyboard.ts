@@ -1,5 +1,5 @@
 // What keys mean. Pure: from a key and where it was pressed to a command, from a command to a value.
-import { type Grid, placeOf, tokenAt } from "./geometry";
+import { type Place, placeIn, type Tokens, tokenUnder } from "./geometry";
 
 export type Command =
   | { kind: "head" | "layer" | "image"; by: number }
@@ -48,21 +48,29 @@ export function command(press: Press, focus: Focus): Command | null {
   return focus === "picture" ? { kind: "query", key: press.key } : ARROWS[press.key];
 }
 
-/** The next token: within the grid by patches, above its first row along the prefix tokens. */
-export function moveQuery(token: number, key: Arrow, grid: Grid): number {
-  const place = placeOf(token, grid);
-  if (!place) {
+/** The next token: by patches of the layer, above its first row along the prefix tokens. */
+export function moveQuery(token: number, key: Arrow, tokens: Tokens): number {
+  const { prefix } = tokens.reference;
+  if (token < prefix) {
     if (key === "ArrowLeft") return Math.max(0, token - 1);
-    if (key === "ArrowRight") return Math.min(grid.prefix - 1, token + 1);
-    return key === "ArrowDown" ? grid.prefix : token;
+    if (key === "ArrowRight") return Math.min(prefix - 1, token + 1);
+    return key === "ArrowDown" ? (tokenUnder({ row: 0, col: 0 }, tokens) ?? token) : token;
   }
-  const { row, col } = place;
-  if (key === "ArrowUp" && row === 0) return grid.prefix > 0 ? 0 : token;
-  const moved = {
-    row: Math.min(grid.rows - 1, Math.max(0, row + step(key, "ArrowDown", "ArrowUp"))),
-    col: Math.min(grid.cols - 1, Math.max(0, col + step(key, "ArrowRight", "ArrowLeft"))),
-  };
-  return tokenAt(moved, grid);
+  const { rows, cols } = tokens.asked;
+  // a place that this layer does not have is left for its first patch
+  const from = placeIn(token, tokens) ?? { row: -1, col: -1 };
+  const to = (place: Place): Place => ({
+    row: Math.min(rows - 1, Math.max(0, place.row + step(key, "ArrowDown", "ArrowUp"))),
+    col: Math.min(cols - 1, Math.max(0, place.col + step(key, "ArrowRight", "ArrowLeft"))),
+  });
+  if (key === "ArrowUp" && from.row === 0) return prefix > 0 ? 0 : token;
+  // where the selection is coarser than the layer, several patches are one token
+  for (let last = from, place = to(from); place.row !== last.row || place.col !== last.col; ) {
+    const next = tokenUnder(place, tokens);
+    if (next !== null && next !== token) return next;
+    [last, place] = [place, to(place)];
+  }
+  return token;
 }
 
 function step(key: string, forward: string, back: string): number {

@@ -55,17 +55,17 @@ export function rowCache(mostBytes = MOST_BYTES): RowCache {
     const row = rows.get(key(direction, query)) ?? rows.get(key(null, query));
     if (row) return row;
     if (last.direction !== null && last.direction !== direction) return null;
-    // plain maps belong to no query, and matrices show every query at once
+    // plain maps belong to no query; matrices, and what a single token asks, are the same for all
     const layers = last.layers.filter((layer) => layer !== null);
-    const any = last.queries === null || (layers.length > 0 && layers.every(isMatrix));
+    const any = last.queries === null || (layers.length > 0 && layers.every(isFixed));
     return any ? { packet: last, row: 0, query } : null;
   }
 
   return { add, find };
 }
 
-function isMatrix(layer: Layer): boolean {
-  return layer.kind === "matrix";
+function isFixed(layer: Layer): boolean {
+  return layer.kind === "matrix" || layer.only !== "";
 }
 
 function key(direction: Direction | null, query: number): string {

@@ -3,7 +3,7 @@
 import type { Direction, RawPacket } from "./packet";
 import type { MaybePacked } from "./wire";
 
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 export interface Status {
   state: "ready" | "working" | "error" | "cannot";

@@ -11,7 +11,7 @@ export interface Packed {
   /** One number, or one per map (a map is a slice over all axes but the last). */
   scale: number | number[];
   offset: number | number[];
-  curve: "raw" | "linear" | "sqrt";
+  curve: "raw" | "linear" | "sqrt" | "signed sqrt";
   view: WireBuffer;
 }
 
@@ -37,9 +37,10 @@ const ARRAYS = {
   f4: Float32Array,
 } as const;
 
-/** The code that means "no value" in quantised arrays, and the largest code that is one. */
+/** The code that means "no value" in quantised arrays, the largest that is one, and a signed 0. */
 export const NO_VALUE = 255;
 export const LAST_CODE = 254;
+export const ZERO_CODE = 127;
 
 export function isPacked(value: unknown): value is Packed {
   return typeof value === "object" && value !== null && "view" in value && "dtype" in value;
@@ -58,7 +59,7 @@ export interface Unpacked {
   codes: Numbers;
   /** Length of the last axis: how many codes make one map. */
   length: number;
-  /** True when `codes` are square roots of values in 0..254 (255: no value). */
+  /** True when `codes` are square roots of values in 0..254, around 127 if signed (255: no value). */
   quantised: boolean;
   /** The largest value that map `map` can hold. */
   scale(map: number): number;
@@ -88,10 +89,14 @@ export function unpack(packed: Packed): Unpacked {
     const code = codes[map * length + index];
     if (!quantised) return code;
     if (code === NO_VALUE) return Number.NaN;
+    if (curve === "signed sqrt") {
+      const root = (code - ZERO_CODE) / ZERO_CODE;
+      return scale(map) * root * Math.abs(root);
+    }
     const part = code / LAST_CODE;
     return offset(map) + scale(map) * (curve === "sqrt" ? part * part : part);
   }
-  return { shape, codes, length, quantised: quantised && curve === "sqrt", scale, value };
+  return { shape, codes, length, quantised: quantised && curve !== "linear", scale, value };
 }
 
 function perMap(numbers: number | number[] | undefined, otherwise: number): (i: number) => number {

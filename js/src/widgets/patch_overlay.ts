@@ -8,6 +8,7 @@ import { drawReadout } from "../components/readout";
 import { drawBlank, drawNotice, drawProgress } from "../components/status";
 import { withAttention } from "../components/view";
 import { meanHeat } from "../lib/heat";
+import { hasRow } from "../lib/packet";
 import { patchOverlayDefaults } from "../lib/state";
 
 export default defineWidget("attention on the image", patchOverlayDefaults, (plain) => {
@@ -27,10 +28,10 @@ export default defineWidget("attention on the image", patchOverlayDefaults, (pla
   drawProgress(progress, view);
   function drawBar(): void {
     const shown = attention.shown();
-    bar.element.hidden = !shown?.layer;
+    bar.element.hidden = !shown?.layer || !hasRow(shown.layer, shown.picture.row);
     if (!shown?.layer) return;
     const { maximum } = meanHeat(shown.layer, shown.picture.row, shown.heads);
-    bar.draw(store.get("colormap"), maximum);
+    bar.draw(shown.layer, store.get("colormap"), maximum);
   }
   view.paintRow(drawBar);
   view.paintOn(["colormap"], drawBar);

@@ -1,8 +1,21 @@
 """Attention that no model made: plausible to the eye, and known exactly."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
-from vit_widgets.widgets.maps import Direction, Packet, image_layer, matrix_layer, packet
+from vit_widgets.widgets.maps import (
+    Axis,
+    Direction,
+    Layer,
+    Packet,
+    image_layer,
+    matrix_layer,
+    packet,
+    place_of,
+    token_axis,
+)
 from vit_widgets.widgets.wire import pack
 
 Grid = tuple[int, int]
@@ -84,6 +97,89 @@ def matrices(attentions: list[np.ndarray], reason: str, kind: str = "cross") -> 
     return packet(layers, queries=[0], image_index=0, direction="attends to")
 
 
+FINE = token_axis((56, 56), ["class"])
+"""What the selection counts on in :func:`every_kind`."""
+
+KINDS = ("window", "dilated", "coarse", "pooled", "class", "signed", "part", "channel")
+"""Layers of :func:`every_kind`, in order."""
+
+
+def every_kind(queries: list[int], heads: int = 4) -> Packet:
+    """Pack one layer of each kind that models have, as a hierarchical model mixes them.
+
+    Windows of 7 x 7 on 56 x 56; a dilated window on 28 x 28; a grid of 14 x 14; queries on 56 x 56
+    over keys on 7 x 7; a class token that alone asks; values of both signs; a grid that covers a
+    part of the picture and leaves the class token out; channels.
+    """
+    rng = np.random.default_rng(0)
+    coarse = token_axis((14, 14), ["class"])
+    part = token_axis((6, 9), box=(0.1, 0.05, 0.7, 0.95))
+
+    def window(place: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        return (cells // 7 == place // 7).all(axis=-1)
+
+    def dilated(place: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        return (cells % 4 == place % 4).all(axis=-1)
+
+    signed = _near(queries, heads, coarse, rng) - _near(queries, heads, coarse, rng, 2.0)
+    channels = rng.dirichlet(np.full(24, 0.3), (heads, 24)).astype(np.float32)
+    layers = [
+        _placed(_near(queries, heads, token_axis((56, 56)), rng, seen=window), (56, 56), queries),
+        _placed(_near(queries, heads, token_axis((28, 28)), rng, seen=dilated), (28, 28), queries),
+        _placed(_near(queries, heads, coarse, rng), (14, 14), queries, ["class"]),
+        _placed(_near(queries, heads, token_axis((7, 7)), rng), (7, 7), queries, asked=FINE),
+        _placed(
+            _near([1 + 20 * 56 + 30] * len(queries), heads, coarse, rng, 3.0), (14, 14), queries,
+            ["class"], only="class token", record="class",
+        ),
+        _placed(signed, (14, 14), queries, ["class"], signed=True, record="difference"),
+        _placed(_near(queries, heads, part, rng), (6, 9), queries, box=tuple(part["box"])),
+        matrix_layer(
+            channels, "It mixes channels, not places.", kind_of_record="channel",
+            axes=("channels", "channels"),
+        ),
+    ]  # fmt: skip
+    return packet(layers, queries=queries, image_index=0, direction="attends to", reference=FINE)
+
+
+def _near(
+    queries: list[int],
+    heads: int,
+    axis: Axis,
+    rng: np.random.Generator,
+    width: float = 1.5,
+    seen: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Make rows (query, head, token) of what is near; NaN where nothing is seen."""
+    (rows, cols), prefix = axis["grid"], len(axis["prefix"])
+    cells = np.stack(np.divmod(np.arange(rows * cols), cols), axis=1)
+    values = np.full((len(queries), heads, prefix + rows * cols), np.nan, np.float32)
+    for index, query in enumerate(queries):
+        place = place_of(query, FINE, axis)
+        if place is None and not prefix:
+            continue  # a token that this layer does not have
+        centre = np.array(place or (rows / 2, cols / 2))
+        for head in range(heads):
+            shift = rng.normal(0, width, 2)
+            away = np.square((cells - centre - shift) / (width * (1 + head))).sum(axis=-1)
+            row = np.exp(-away / 2) + 0.02 * rng.random(len(cells))
+            if seen is not None:
+                row[~seen(centre, cells)] = np.nan
+            values[index, head, :prefix] = 0.1
+            values[index, head, prefix:] = 0.9 * row / np.nansum(row)
+    return values
+
+
+def _placed(
+    values: np.ndarray, grid: Grid, queries: list[int], prefix: Sequence[str] = (), **more: Any
+) -> Layer:
+    asked = more.get("asked") or token_axis(grid, prefix, more.get("box", (0, 0, 1, 1)))
+    own = [place_of(query, FINE, asked) or (np.nan, np.nan) for query in queries]
+    scale = np.array(grid) / asked["grid"]
+    places = (np.array(own) + 0.5) * scale - 0.5
+    return image_layer(values, grid, prefix, places=places, **more)
+
+
 def state(
     image: np.ndarray,
     grid: Grid,
@@ -100,7 +196,7 @@ def state(
     tokens = list(range(len(made[0][0])))
     entropy = [float(-(one * np.log(one + 1e-12)).sum(axis=-1).mean()) for one in made]
     return {
-        "protocol": 1,
+        "protocol": 2,
         "status": {"state": "ready", "text": "", "detail": "", "progress": None},
         "theme": "auto",
         "layer": 0,

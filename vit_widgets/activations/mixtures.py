@@ -1,0 +1,199 @@
+"""Images whose patches carry their own address, and the reading of it.
+
+Two textures are mixed patch by patch. Which patches take the second one is a bit of their row or
+column number; a token that is a function of one place alone equals, in each mixture, what it was
+in one texture or in the other, and so spells its address. A token that was merged from 2 x 2
+patches finds both textures in the mixtures of the lowest bits, and spells the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from vit_widgets.models.geometry import Grid, TokenAxis
+
+SAME = 0.01
+"""Part of the difference of the textures up to which two tokens are the same."""
+
+ALIVE = 2e-5
+"""Part of its size by which a token must differ between the textures to depend on the image."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the tokens of a site lie, in units of the finest patches.
+
+    Attributes
+    ----------
+    row, col
+        First patch that a token covers, int (leading, token); -1 where it depends on no pixel.
+    height, width
+        How many patches it covers, int (leading, token).
+    clean
+        Whether every token that depends on pixels spells one address.
+    """
+
+    row: np.ndarray
+    col: np.ndarray
+    height: np.ndarray
+    width: np.ndarray
+    clean: bool
+
+    @classmethod
+    def nowhere(cls, leading: int, tokens: int) -> Places:
+        """Say of some tokens that they depend on no pixel."""
+        none = np.full((leading, tokens), -1)
+        return cls(none, none, np.ones_like(none), np.ones_like(none), clean=True)
+
+    @property
+    def any(self) -> bool:
+        """Whether some token lies somewhere."""
+        return bool((self.row >= 0).any())
+
+
+def textures(shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor:
+    """Draw the two textures: float32 (2, channels, height, width)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn((2, *shape), generator=generator)
+
+
+def mixture(both: torch.Tensor, second: np.ndarray, finest: Grid) -> torch.Tensor:
+    """Take the second texture in some patches: `second` is bool (row, col) of the finest grid."""
+    height, width = both.shape[-2:]
+    rows = np.minimum((np.arange(height) / finest.cell[0]).astype(int), finest.rows - 1)
+    cols = np.minimum((np.arange(width) / finest.cell[1]).astype(int), finest.cols - 1)
+    return torch.where(torch.from_numpy(second[np.ix_(rows, cols)]), both[1], both[0])
+
+
+def address_bits(finest: Grid) -> tuple[list[np.ndarray], int, int]:
+    """List the masks that spell an address, bool (row, col): of rows, then of columns.
+
+    The highest bits come first.
+
+    Returns
+    -------
+    masks, row_bits, col_bits
+    """
+    row, col = np.mgrid[: finest.rows, : finest.cols]
+    row_bits = max(1, (finest.rows - 1).bit_length())
+    col_bits = max(1, (finest.cols - 1).bit_length())
+    masks = [(row >> bit) & 1 == 1 for bit in reversed(range(row_bits))]
+    masks += [(col >> bit) & 1 == 1 for bit in reversed(range(col_bits))]
+    return masks, row_bits, col_bits
+
+
+def read_places(seen: np.ndarray, row_bits: int, col_bits: int) -> Places:
+    """Read addresses off what a site showed.
+
+    Parameters
+    ----------
+    seen
+        float32 (image, leading, token, feature); the images are the two textures, then the
+        mixtures of :func:`address_bits` in their order.
+    row_bits, col_bits
+        How many mixtures spell the row, and the column.
+    """
+    seen = seen.astype(np.float64)
+    apart = np.abs(seen[1] - seen[0]).sum(axis=-1)
+    size = np.abs(seen[:2]).sum(axis=(0, -1))
+    alive = apart > ALIVE * size + 1e-30
+    unit = np.where(alive, apart, 1)
+    to_first = np.abs(seen[2:] - seen[0]).sum(axis=-1) / unit
+    to_second = np.abs(seen[2:] - seen[1]).sum(axis=-1) / unit
+    digits = np.where(to_first < SAME, 0, np.where(to_second < SAME, 1, 2))[: row_bits + col_bits]
+    row, height, clean_row = _spelled(digits[:row_bits])
+    col, width, clean_col = _spelled(digits[row_bits:])
+    everywhere = (digits == 2).all(axis=0)  # a sum over the image has no place
+    clean = bool((clean_row & clean_col & ~everywhere)[alive].all())
+    return Places(np.where(alive, row, -1), np.where(alive, col, -1), height, width, clean)
+
+
+def _spelled(digits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read numbers off digits (bit, ...), highest first: 0, 1, or 2 for both."""
+    both = digits == 2
+    clean = ~(both[:-1] & ~both[1:]).any(axis=0)  # once both, then both in all lower bits
+    weights = 1 << np.arange(len(digits))[::-1]
+    start = np.tensordot(weights, np.where(both, 0, digits), axes=1)
+    return start, 1 << both.sum(axis=0), clean
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    first: int
+    step: int
+    count: int
+
+    @classmethod
+    def of(cls, starts: np.ndarray, sizes: np.ndarray, most: int) -> _Lattice | None:
+        """Find the even spacing of some patches; ``None`` if they have none."""
+        unique = np.unique(starts)
+        if len(unique) == 1:
+            size = int(sizes.max())
+            first = int(unique[0])
+            return cls(first, most if 2 * size > most else size, 1)
+        steps = np.diff(unique)
+        if (steps != steps[0]).any() or steps[0] < sizes.max():
+            return None
+        return cls(int(unique[0]), int(steps[0]), len(unique))
+
+
+def grid_of(places: Places, finest: Grid) -> tuple[Grid, np.ndarray] | None:
+    """Find the grid on which tokens lie, and their cells on it.
+
+    Returns
+    -------
+    grid, cells : Grid, numpy.ndarray
+        Cells are int (leading, token): ``row * cols + col``, -1 for a token without a place.
+        ``None`` if the tokens form no grid.
+    """
+    alive = places.row >= 0
+    if not places.clean or not alive.any():
+        return None
+    down = _Lattice.of(places.row[alive], places.height[alive], finest.rows)
+    across = _Lattice.of(places.col[alive], places.width[alive], finest.cols)
+    if down is None or across is None:
+        return None
+    grid = Grid(
+        down.count,
+        across.count,
+        (down.step * finest.cell[0], across.step * finest.cell[1]),
+        (down.first * finest.cell[0], across.first * finest.cell[1]),
+    )
+    row = (places.row - down.first) // down.step
+    col = (places.col - across.first) // across.step
+    return grid, np.where(alive, row * across.count + col, -1)
+
+
+def halves(grid: Grid, seed: int = 0) -> np.ndarray:
+    """Choose a random half of the patches, bool (row, col)."""
+    chosen = np.zeros(grid.size, dtype=bool)
+    chosen[np.random.default_rng(seed).permutation(grid.size)[: (grid.size + 1) // 2]] = True
+    return chosen.reshape(grid.rows, grid.cols)
+
+
+def answers_as(seen: np.ndarray, chosen: np.ndarray, axis: TokenAxis) -> bool:
+    """Whether tokens answer to a random half of the patches as a layout says they must.
+
+    Parameters
+    ----------
+    seen
+        float32 (image, leading, token, feature) of three images: the first texture, the chosen
+        half in the second, the other half in the second.
+    chosen
+        From :func:`halves`.
+    axis
+        The layout: prefix tokens, then the patches in raster order.
+    """
+    if seen.shape[1] == 0 or seen.shape[2] != axis.size:
+        return False
+    patches = seen[:, :, len(axis.prefix) :].astype(np.float64)
+    size = np.abs(patches[0]).sum(axis=-1)
+    with_half = np.abs(patches[1] - patches[0]).sum(axis=-1)
+    without = np.abs(patches[2] - patches[0]).sum(axis=-1)
+    alive = np.maximum(with_half, without) > ALIVE * size
+    heads = alive.any(axis=-1)  # a head whose queries are all zero says nothing
+    right = alive & ((with_half > without) == chosen.reshape(-1))
+    return bool(heads.any() and right[heads].all())
