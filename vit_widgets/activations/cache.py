@@ -200,7 +200,7 @@ def capture(
         seen = Interception(parts, tuple(batch.shape), neurons=blockwise)
         repeated = anatomy.repeated_parts(parts) if "tokens" in keep else []
         with (
-            outputs_of(repeated) as outputs,
+            outputs_of(repeated, len(batch)) as outputs,
             asked(parts, model.attention, seen.note_given),
             seen,
         ):
@@ -209,12 +209,14 @@ def capture(
     attending = [event.module for event in seen.attention]
     feeding = apart_from_attention(seen.neurons, attending)
     blocks = anatomy.blocks_around(parts, attending, (event.path for event in feeding))
+    hidden = feed_forwards(feeding, blocks)
     of_blocks = [(path, value) for path, value in outputs if path in blocks]
+    if not of_blocks and "tokens" in keep:
+        of_blocks = [(event.block, event.stream) for event in hidden if event.stream is not None]
     placement = Placement(None, reason="no attention was seen")
     if "attention" in keep and seen.attention:
         placement = _placement(model, seen, tuple(images.shape))
     scores = model.logits(output)
-    feeding = feed_forwards(feeding, blocks)
     return ActivationCache(
         model=model,
         images=images,
@@ -223,11 +225,11 @@ def capture(
         ),
         logits=None if scores is None else scores.detach().float().cpu(),
         blocks=tuple(name for name, _ in of_blocks),
-        neuron_blocks=tuple(event.block for event in feeding),
+        neuron_blocks=tuple(event.block for event in hidden),
         placement=placement,
         _seen=seen,
         _tokens=tuple(value for _, value in of_blocks) if "tokens" in keep else None,
-        _neurons=tuple(event.values for event in feeding) if "neurons" in keep else None,
+        _neurons=tuple(event.values for event in hidden) if "neurons" in keep else None,
     )
 
 

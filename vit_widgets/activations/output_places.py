@@ -67,6 +67,9 @@ def places_of_outputs(
     sites, _, row_bits, col_bits = spelling(
         model, (channels, height, width), seen.attention, finest, set(blocks)
     )
+    seen_outputs = {call for call, _ in sites if str(call).startswith("output ")}
+    if len(seen_outputs) != len(outputs):  # taken from the residual stream, not from the blocks
+        return (OutputPlace(),) * len(outputs)
     prefix = anatomy.prefix_tokens(model.module)
     found = []
     for index, value in enumerate(outputs):

@@ -9,18 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from vit_widgets.models import anatomy
+
 
 @contextlib.contextmanager
 def outputs_of(
-    parts: list[tuple[str, nn.Module]],
+    parts: list[tuple[str, nn.Module]], images: int
 ) -> Iterator[list[tuple[str, torch.Tensor]]]:
     """Collect what some parts return; the hooks are gone on exit, whatever happens."""
     outputs: list[tuple[str, torch.Tensor]] = []
 
     def keeping(name: str) -> Callable[..., None]:
         def keep(_module: nn.Module, _args: Any, output: Any) -> None:
-            value = output[0] if isinstance(output, (tuple, list)) else output
-            if isinstance(value, torch.Tensor):
+            value = anatomy.stream(output, images)
+            if value is not None:
                 outputs.append((name, value.detach()))
             # Returning nothing matters: a value would replace the part's output.
 

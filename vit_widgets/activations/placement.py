@@ -453,7 +453,7 @@ def _run(
     with (
         model.evaluating() as parts,
         _remembered(parts),
-        outputs_of([part for part in parts if part[0] in blocks]) as outputs,
+        outputs_of([part for part in parts if part[0] in blocks], len(batch)) as outputs,
         asked(parts, model.attention, trial.note_given),
         trial,
     ):
