@@ -88,7 +88,7 @@ class Tiny:
     def model(self) -> nn.Module:
         """Build it: the same weights each time, float64, attention far from uniform."""
         torch.manual_seed(0)
-        return shaken(self.build())
+        return settled(shaken(self.build()), self.images())
 
     def images(self, count: int = 2) -> torch.Tensor:
         """Random images that differ from each other."""
@@ -116,6 +116,21 @@ def shaken(module: nn.Module) -> nn.Module:
             elif parameter.ndim == 0:
                 parameter.fill_(0.7)
     return module.double().eval()
+
+
+def settled(module: nn.Module, images: torch.Tensor) -> nn.Module:
+    """Let batch norms take their statistics from some images, as after training.
+
+    Without them activations grow from layer to layer, until a softmax is one-hot.
+    """
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    if norms:
+        with torch.no_grad():
+            module(images)
+    return module.eval()
 
 
 # --- truths in a line -----------------------------------------------------------------------------
