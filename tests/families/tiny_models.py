@@ -482,9 +482,11 @@ TIMM: tuple[Tiny, ...] = (
     Tiny("nest", made("nest", "Nest", img_size=64, patch_size=4, num_levels=3,
                       embed_dims=(8, 8, 16), num_heads=(2, 2, 2), depths=(1, 1, 1)), (64, 64),
          (windowed(4, 16, 16), windowed(4, 8, 8), windowed(4, 4, 4))),
+    # Keys are means of consecutive tokens in raster order: two rows of 8, then one row of 4.
     Tiny("nextvit", made("nextvit", "NextViT", in_chans=3, stem_chs=(8, 8, 8), depths=(1, 1, 5, 1),
                          strides=(1, 2, 2, 2)), (64, 64),
-         (reduced(8, 2), reduced(4, 2), reduced(2, 2))),
+         (Product(REDUCED, 64, 4, 1, (8, 8), (4, 1)), Product(REDUCED, 16, 4, 1, (4, 4), (4, 1)),
+          reduced(2, 2))),
     # Patches of 16 pixels every 8: 7 x 7; then pooled with stride 2.
     Tiny("pit", named("pit_ti_224", img_size=64, base_dims=(8, 8, 8), depth=(1, 1, 1),
                       heads=(2, 2, 2)), (64, 64),
