@@ -265,7 +265,7 @@ def dilated(covered: torch.Tensor, pixels: int) -> torch.Tensor:
 # Whole convolutional stages before the first attention spread a patch over two cells of its grid.
 BLURRED = {
     *("byoanet[halo]", "cpubone", "csatv2", "efficientformer_v2", "fastvit", "iformer"),
-    *("lowformer", "mobilevit[v2]", "shvit"),
+    *("efficientvit_mit", "lowformer", "mobilevit[v2]", "shvit"),
 }
 # After ten poolings and convolutions no patch is told from its neighbours' neighbours, and where
 # each query sees nine keys no row of all keys has a middle.
