@@ -179,9 +179,7 @@ class AttentionRecord:
         that is busy they wait for each other a hundred times as long as the product takes.
         """
         if event.weights is not None:
-            applied = self._of(event.weights, image, group)[heads, queries]
-            # What a mask of -100 leaves of a weight is no number of the model: exactly zero.
-            return np.where(np.abs(applied) < np.finfo(np.float32).tiny, 0, applied)
+            return _masked(self._of(event.weights, image, group)[heads, queries])
         scores = self._scores(event, image, group, heads, queries)
         scores *= event.scale
         if event.causal:
@@ -198,7 +196,7 @@ class AttentionRecord:
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=-1, keepdims=True)
-        return scores
+        return _masked(scores) if event.mask is not None else scores
 
     def _scores(
         self, event: AttentionEvent, image: int, group: int, heads: slice, queries: slice
@@ -301,6 +299,11 @@ class AttentionRecord:
             msg = f"the tokens of {self.name} cannot be placed on the image: {self.reason}"
             raise ValueError(msg)
         return axis
+
+
+def _masked(weights: np.ndarray) -> np.ndarray:
+    """Make exactly zero what a mask of -100 leaves of a weight: it is no number of the model."""
+    return np.where(np.abs(weights) < np.finfo(np.float32).tiny, 0, weights)
 
 
 def _laid(values: np.ndarray, axis: TokenAxis, group: int) -> np.ndarray:

@@ -60,10 +60,7 @@ _NORMS = {
 _CONVOLUTIONS = {"conv1d", "conv2d", "conv3d"}
 _SUMS = {"add", "__add__", "add_", "__iadd__", "mul", "__mul__", "sub", "__sub__"}
 _ENLARGING = {"interpolate", "upsample", "conv_transpose2d"}
-_POOLS = {
-    *("max_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d", "lp_pool2d"),
-    *("boolean_dispatch", "_max_pool2d"),
-}
+_POOLS = {"max_pool2d", "avg_pool2d", "lp_pool2d", "boolean_dispatch", "_max_pool2d"}
 
 Site = tuple[int | str, str]
 """A place in the forward where tokens were looked at: (number of the call, which operand)."""
@@ -327,7 +324,9 @@ class Trial(TorchFunctionMode):
             return ["taps", "same for all"]
         if name in _NORMS:
             return ["scaled"]
-        if name in _POOLS or "pool" in name:
+        if "adaptive" in name:
+            return ["window", "same for all"] if _divides(args, kwargs) else ["same for all"]
+        if name in _POOLS:
             return ["window", "same for all"]
         if name in {"interpolate", "upsample"}:
             return ["nearest", "same for all"]
@@ -359,24 +358,30 @@ class Trial(TorchFunctionMode):
             return func(*args[:3], **given)
         shape = func(*args, **kwargs)
         if way == "window":
-            return self._window(image, shape)
+            stride = bound(args, kwargs, 2, "stride", default=None)
+            if stride is None or "adaptive" in name_of(func):
+                sizes = [
+                    have // want
+                    for have, want in zip(image.shape[-2:], shape.shape[-2:], strict=True)
+                ]
+            else:
+                sizes = [_along(stride, axis) for axis in (0, 1)]
+            return self._window(image, shape, sizes)
         first = shape[: max(1, shape.shape[0] // self._images)]
         if shape.shape[0] % self._images == 0:
             return first.repeat(self._images, *(1,) * (shape.ndim - 1))
         return torch.zeros_like(shape)
 
-    def _window(self, image: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    def _window(
+        self, image: torch.Tensor, shape: torch.Tensor, sizes: Sequence[int]
+    ) -> torch.Tensor:
         """Average the cell of each result alone."""
         top, left = self._padding.get(image, (0, 0))
         image = image[..., top:, left:] if image.ndim > 3 else image
         rows, cols = shape.shape[-2:]
-        down, across = (
-            max(1, round(have / want))
-            for have, want in zip(image.shape[-2:], (rows, cols), strict=True)
-        )
-        own = functional.avg_pool2d(image, (down, across), ceil_mode=True)[..., :rows, :cols]
-        missing = (0, cols - own.shape[-1], 0, rows - own.shape[-2])
-        return functional.pad(own, missing)
+        own = functional.avg_pool2d(image, [max(1, size) for size in sizes], ceil_mode=True)
+        own = own[..., :rows, :cols]
+        return functional.pad(own, (0, cols - own.shape[-1], 0, rows - own.shape[-2]))
 
     def _note_padding(self, args: Any, result: Any) -> None:
         if isinstance(result, torch.Tensor) and isinstance(args[0], torch.Tensor):
@@ -466,6 +471,15 @@ def _own_taps(
             if not 0 <= tap * apart - before < step:
                 mask.select(axis + 2, tap).zero_()
     return weight * mask
+
+
+def _divides(args: Any, kwargs: Any) -> bool:
+    """Whether an adaptive pool has windows of one size, side by side."""
+    image = bound(args, kwargs, 0, "input", default=None)
+    wanted = bound(args, kwargs, 1, "output_size", default=None)
+    return image.ndim > 3 and all(
+        have % _along(wanted, axis) == 0 for axis, have in enumerate(image.shape[-2:])
+    )
 
 
 def _along(value: Any, axis: int) -> int:
