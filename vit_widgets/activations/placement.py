@@ -392,7 +392,7 @@ def _run(
     trial = Trial(events, batch, plan, attention_only=attention_only)
     with (
         model.evaluating() as parts,
-        _remembered(parts),
+        remembered(parts),
         asked(parts, model.attention, trial.note_given),
         trial,
     ):
@@ -401,8 +401,8 @@ def _run(
 
 
 @contextlib.contextmanager
-def _remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
-    """Give modules that note something in their forward what they had noted before a trial."""
+def remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
+    """Give modules that note something in their forward what they had noted before it."""
     held = [(part, dict(vars(part)), dict(part._buffers)) for _, part in parts]
     try:
         yield
