@@ -6,9 +6,8 @@ The gradient is read where the product of weights and values is, ``dL/dA = dL/dO
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -141,11 +140,10 @@ def gradients(
 
     Notes
     -----
-    Parameters keep their ``.grad``, and what a module notes in its forward is what it was before.
-    The scores are those of the plain forward bit for bit, with one exception: torch has a fused
-    inference path in ``nn.MultiheadAttention`` and ``nn.TransformerEncoderLayer``, which rounds
-    differently and is not taken under autograd. They are then the scores of ``model(images)`` with
-    gradients enabled.
+    The parameters and their ``.grad`` stay as they are, and so does what modules note or cache in
+    their forward. The scores are those of ``model(images)`` with gradients enabled, bit for bit.
+    Without, torch takes two kernels that it has not under autograd and that round differently: the
+    inference path of ``nn.MultiheadAttention``, and fused attention whose mask is learned.
 
     Examples
     --------
@@ -157,7 +155,7 @@ def gradients(
     images = model.batch(images)
     batch = model.to_device(images)
     _check_gradients_flow(model)
-    with model.evaluating() as parts, remembered(parts), _frozen(model.module):
+    with model.evaluating() as parts, remembered(parts):
         seen = Interception(parts, tuple(batch.shape), gradients=True)
         with torch.enable_grad():
             with asked(parts, model.attention, seen.note_given), seen:
@@ -206,24 +204,6 @@ def _check_gradients_flow(model: VisionModel) -> None:
         raise ValueError(msg)
 
 
-@contextlib.contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Spare autograd the parameters; each is put back on exit.
-
-    Their gradients are not asked for, a graph through them would keep every input of every layer
-    alive, and what a model caches of its parameters in evaluation (position biases) would hold it.
-    """
-    asking = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    leaves = [parameter for parameter in asking if parameter.is_leaf]
-    for parameter in leaves:
-        parameter.requires_grad = False
-    try:
-        yield
-    finally:
-        for parameter in leaves:
-            parameter.requires_grad = True
-
-
 def _score(
     model: VisionModel, output: Any, target: Target
 ) -> tuple[torch.Tensor, tuple[int, ...] | None]:
@@ -260,7 +240,8 @@ def _backward(
 
     Gives for each event what its record is to know, by the name of the field.
     """
-    met = [event.applied for event in events]
+    # The kernels of an outlook are multiplied, and its weights are sums of them.
+    met = [None if event.form == "outlook" else event.applied for event in events]
     edges = [one.edge for one in met if one is not None and one.edge is not None]
     if edges and not score.requires_grad:
         msg = (
@@ -273,7 +254,7 @@ def _backward(
     answers: list[dict[str, Any]] = []
     for event, one in zip(events, met, strict=True):
         if one is None:
-            answers.append({"_why": "its weights meet their values in no product"})
+            answers.append({"_why": "its weights are not what is multiplied with its values"})
         elif one.edge is None:
             answers.append({"_why": "the model runs it without gradients (torch.no_grad)"})
         else:

@@ -444,7 +444,8 @@ class Interception(TorchFunctionMode):
             half = halves[0] or halves[1]
             other = args[1] if halves[0] else args[0]
             if half is not None and (not isinstance(other, torch.Tensor) or other.numel() == 1):
-                self._halves[result] = _Output(half.event, half.factor * float(other))
+                number = float(other.detach() if isinstance(other, torch.Tensor) else other)
+                self._halves[result] = _Output(half.event, half.factor * number)
         elif name in {"sub", "__sub__"} and len(halves) == 2 and all(halves):
             first, second = halves
             assert first is not None

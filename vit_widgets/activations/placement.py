@@ -404,6 +404,12 @@ def _run(
 def remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
     """Give modules that note something in their forward what they had noted before it."""
     held = [(part, dict(vars(part)), dict(part._buffers)) for _, part in parts]
+    caches = [
+        (value, value.copy())
+        for _, attributes, _ in held
+        for name, value in attributes.items()
+        if isinstance(value, dict) and not name.startswith("_")
+    ]
     try:
         yield
     finally:
@@ -412,6 +418,9 @@ def remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
             vars(part).update(attributes)
             part._buffers.clear()
             part._buffers.update(buffers)
+        for cache, content in caches:
+            cache.clear()
+            cache.update(content)
 
 
 # --- traced layouts -----------------------------------------------------------------------------
