@@ -1,7 +1,16 @@
 """One forward, and what it left."""
 
 from vit_widgets.activations.cache import ActivationCache, capture
+from vit_widgets.activations.gradients import GradientCache, GradientRecord, gradients
 from vit_widgets.activations.placement import Placement
 from vit_widgets.activations.records import AttentionRecord
 
-__all__ = ["ActivationCache", "AttentionRecord", "Placement", "capture"]
+__all__ = [
+    "ActivationCache",
+    "AttentionRecord",
+    "GradientCache",
+    "GradientRecord",
+    "Placement",
+    "capture",
+    "gradients",
+]

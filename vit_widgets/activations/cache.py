@@ -215,13 +215,13 @@ def capture(
         of_blocks = [(event.block, event.stream) for event in hidden if event.stream is not None]
     placement = Placement(None, reason="no attention was seen")
     if "attention" in keep and seen.attention:
-        placement = _placement(model, seen, tuple(images.shape))
+        placement = placement_of(model, seen, tuple(images.shape))
     scores = model.logits(output)
     return ActivationCache(
         model=model,
         images=images,
         attention=(
-            tuple(_records(seen.attention, len(images), placement)) if "attention" in keep else ()
+            tuple(records_of(seen.attention, len(images), placement)) if "attention" in keep else ()
         ),
         logits=None if scores is None else scores.detach().float().cpu(),
         blocks=tuple(name for name, _ in of_blocks),
@@ -233,7 +233,8 @@ def capture(
     )
 
 
-def _placement(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -> Placement:
+def placement_of(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -> Placement:
+    """Give the token layout of a model at an input shape, found once."""
     if len(shape) != 4:
         return unplaced(seen.attention, shape[0], "the places of tokens in a video are not known")
     known = _placements.setdefault(model.module, {})
@@ -247,9 +248,10 @@ def _placement(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -
     return found
 
 
-def _records(
+def records_of(
     events: list[AttentionEvent], images: int, placement: Placement
 ) -> Iterator[AttentionRecord]:
+    """Make a record of each attention within an image."""
     layer = 0
     for event, layout in zip(events, placement.layouts, strict=True):
         size = sizes_of(event, images)

@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from vit_widgets.activations import adapters, multi_head
+from vit_widgets.activations import adapters, applied, multi_head
 from vit_widgets.activations.choice import CHOOSING, Choice
 from vit_widgets.activations.key_axis import HEAD_MIXING, follow, follow_parts
 from vit_widgets.activations.neurons import STEPS, NeuronEvent, NeuronWatch
@@ -96,6 +96,8 @@ class AttentionEvent:
         Of an outlook: its geometry.
     signed
         Whether weights have both signs.
+    applied
+        What the weights were applied to; only where gradients were asked for.
     """
 
     module: str
@@ -119,6 +121,7 @@ class AttentionEvent:
     factor: float = 1.0
     outlook: adapters.Outlook | None = None
     signed: bool = False
+    applied: applied.Applied | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,8 @@ class Interception(TorchFunctionMode):
         Shape of the batch, to recognise the convolution that cuts it into patches.
     neurons
         Whether to collect the hidden units of feed-forward layers as well.
+    gradients
+        Whether to note what weights are applied to, and where the gradient of the product arrives.
 
     Examples
     --------
@@ -177,6 +182,7 @@ class Interception(TorchFunctionMode):
         image_shape: tuple[int, ...],
         *,
         neurons: bool = False,
+        gradients: bool = False,
     ) -> None:
         super().__init__()
         self.attention: list[AttentionEvent] = []
@@ -185,6 +191,7 @@ class Interception(TorchFunctionMode):
         self._names = {id(part): path for path, part in parts}
         self._image_shape = image_shape
         self._neurons = NeuronWatch(parts, image_shape[0]) if neurons else None
+        self._gradients = gradients
         self._beginnings = _BEGINNINGS | (STEPS if neurons else set())
         self._calls = 0
         self._following = False
@@ -228,7 +235,7 @@ class Interception(TorchFunctionMode):
         if name in SOFTMAXES or name == "normalize":
             self._note_softmax(name, args, kwargs, result, call)
         elif name in PRODUCTS:
-            self._note_product(product_of(name, args, kwargs), result, call)
+            result = self._note_product(product_of(name, args, kwargs), result, call)
         elif name == "conv2d":
             self._note_stem(args, kwargs, result)
         if self._following and name not in SOFTMAXES and name not in PRODUCTS:
@@ -246,6 +253,9 @@ class Interception(TorchFunctionMode):
         queries, keys = fused_operands(args, kwargs)
         mask = bound(args, kwargs, 3, "attn_mask", default=None)
         scale = bound(args, kwargs, 6, "scale", default=None)
+        result, met = func(*args, **kwargs), None
+        if self._gradients:
+            result, met = applied.fused(args, kwargs, queries, result)
         self._note(
             call,
             source="sdpa",
@@ -254,8 +264,8 @@ class Interception(TorchFunctionMode):
             scale=queries.shape[-1] ** -0.5 if scale is None else float(scale),
             mask=None if mask is None else mask.detach(),
             causal=bool(bound(args, kwargs, 5, "is_causal", default=False)),
+            applied=met,
         )
-        result = func(*args, **kwargs)
         if adapters.is_differential(module_frame().get("self")):
             self._halves[result] = _Output(len(self.attention) - 1)
             self._following = True
@@ -269,6 +279,11 @@ class Interception(TorchFunctionMode):
         once more without the mode, and its own answer is handed back.
         """
         queries, keys, mask = multi_head.project(func, args, kwargs)
+        result, met = None, None
+        if self._gradients:  # the fused path is none under autograd
+            output, weights = func(*args, **kwargs)
+            output, met = applied.multi_headed(func, args, kwargs, output)
+            result = output, weights
         self._note(
             call,
             source="mha",
@@ -276,7 +291,10 @@ class Interception(TorchFunctionMode):
             keys=_copy(keys),
             scale=queries.shape[-1] ** -0.5,
             mask=mask,
+            applied=met,
         )
+        if result is not None:
+            return result
         frame = module_frame()
         module = frame.get("self")
         if type(module) is nn.MultiheadAttention:
@@ -311,10 +329,13 @@ class Interception(TorchFunctionMode):
         self._keys[result] = _Keys(axis, call, scores)
         self._following = True
 
-    def _note_product(self, product: Product | None, result: Any, call: int) -> None:
-        """Look whether a product applies weights, mixes heads, or makes scores."""
+    def _note_product(self, product: Product | None, result: Any, call: int) -> Any:
+        """Look whether a product applies weights, mixes heads, or makes scores.
+
+        Returns what the model goes on with: the result, or where gradients are asked for its copy.
+        """
         if product is None:
-            return
+            return result
         for place, operand in enumerate(product.operands):
             tag = self._keys.get(operand)
             if tag is None:
@@ -323,23 +344,24 @@ class Interception(TorchFunctionMode):
             if product.sums(place, tag.axis):
                 tokens = other not in self._keys and (tag.scores or other not in self._applied)
                 if tokens and not _is_learned(other):
-                    self._note_weights(product, place, tag, call)
+                    result = self._note_weights(product, place, tag, result, call)
                     self._applied[result] = True
             elif len(product.letters[1 - place]) == 2:  # heads x heads, in an einsum
                 axis = product.kept(place, tag.axis)
                 if axis is not None and product.output[axis] not in product.letters[1 - place]:
                     self._keys[result] = _Keys(axis, tag.softmax, tag.scores, mixed=True)
         if any(_is_learned(operand) for operand in product.operands):
-            return
+            return result
         keys = None
         if adapters.is_linear(module_frame().get("self")):
             behind = self._scores.get(product.operands[1])
             if behind is not None and behind.keys is not None:
                 self._note_linear(product, behind, call)
-                return
+                return result
             keys = product.operands[0].mT  # kᵀ v: the features of k are rows here
         self._scores[result] = _Scores(call, (product.own(0), product.own(1)), keys)
         self._following = True
+        return result
 
     def _note_linear(self, product: Product, behind: _Scores, call: int) -> None:
         """Record ``q (kᵀ v)``."""
@@ -354,12 +376,17 @@ class Interception(TorchFunctionMode):
             factor=float(getattr(module_frame().get("self"), "eps", 0.0)),
         )
 
-    def _note_weights(self, product: Product, place: int, tag: _Keys, call: int) -> None:
+    def _note_weights(
+        self, product: Product, place: int, tag: _Keys, result: Any, call: int
+    ) -> Any:
         """Record ``A @ V``, ``V @ A.T`` and the like: the sum runs over the keys."""
         letters = product.letters[place]
         query = product.own_axis(place)
         if query is None:
-            return
+            return result
+        met = None
+        if self._gradients:
+            result, met = applied.multiplied(product, place, tag.axis, result)
         self._note(
             call,
             source="softmax",
@@ -371,7 +398,9 @@ class Interception(TorchFunctionMode):
             token=letters[tag.axis],
             form=tag.form,
             signed=tag.form == "difference",
+            applied=met,
         )
+        return result
 
     def note_given(
         self, module: nn.Module, _inputs: tuple[Any, ...], _output: Any, told: Any
@@ -421,7 +450,8 @@ class Interception(TorchFunctionMode):
             half = halves[0] or halves[1]
             other = args[1] if halves[0] else args[0]
             if half is not None and (not isinstance(other, torch.Tensor) or other.numel() == 1):
-                self._halves[result] = _Output(half.event, half.factor * float(other))
+                number = float(other.detach() if isinstance(other, torch.Tensor) else other)
+                self._halves[result] = _Output(half.event, half.factor * number)
         elif name in {"sub", "__sub__"} and len(halves) == 2 and all(halves):
             first, second = halves
             assert first is not None

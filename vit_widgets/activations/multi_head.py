@@ -50,6 +50,44 @@ def project(
     return queries, keys, _mask(given, len(queries), heads)
 
 
+def values(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+    """Compute v of such a call, and how the gradient of its output returns to ``A V``.
+
+    Returns
+    -------
+    values : torch.Tensor
+        (image, head, token, feature).
+    arrange : callable
+        From the gradient of the output, (token, image, feature), to that of the product before the
+        output projection: (image, head, token, feature).
+    """
+    call = inspect.signature(func).bind(*args, **kwargs)
+    call.apply_defaults()
+    given = call.arguments
+    heads, width = given["num_heads"], given["embed_dim_to_check"]
+    bias, value = given["in_proj_bias"], given["value"]
+    separate = given["use_separate_proj_weight"]
+    weight = given["v_proj_weight"] if separate else given["in_proj_weight"][2 * width :]
+    value = value[:, None] if value.dim() == 2 else value
+    projected = functional.linear(value, weight, None if bias is None else bias[2 * width :])
+    if given["bias_v"] is not None:
+        projected = torch.cat([projected, given["bias_v"].expand(-1, projected.shape[1], -1)])
+    if given["add_zero_attn"]:
+        projected = torch.cat([projected, projected.new_zeros(1, *projected.shape[1:])])
+    out = given["out_proj_weight"].detach()
+
+    def by_head(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.reshape(*tensor.shape[:2], heads, -1).permute(1, 2, 0, 3)
+
+    def arrange(gradient: torch.Tensor) -> torch.Tensor:
+        gradient = gradient[:, None] if gradient.dim() == 2 else gradient
+        return by_head(gradient @ out)
+
+    return by_head(projected), arrange
+
+
 def _projections(given: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute q and k of a multi-head attention call: (token, image, head * feature)."""
     query, key, bias = given["query"], given["key"], given["in_proj_bias"]

@@ -452,7 +452,7 @@ def _run(
     trial = Trial(events, batch, plan, attention_only=attention_only)
     with (
         model.evaluating() as parts,
-        _remembered(parts),
+        remembered(parts),
         outputs_of([part for part in parts if part[0] in blocks], len(batch)) as outputs,
         asked(parts, model.attention, trial.note_given),
         trial,
@@ -463,9 +463,15 @@ def _run(
 
 
 @contextlib.contextmanager
-def _remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
-    """Give modules that note something in their forward what they had noted before a trial."""
+def remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
+    """Give modules that note something in their forward what they had noted before it."""
     held = [(part, dict(vars(part)), dict(part._buffers)) for _, part in parts]
+    caches = [
+        (value, value.copy())
+        for _, attributes, _ in held
+        for name, value in attributes.items()
+        if isinstance(value, dict) and not name.startswith("_")
+    ]
     try:
         yield
     finally:
@@ -474,6 +480,9 @@ def _remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
             vars(part).update(attributes)
             part._buffers.clear()
             part._buffers.update(buffers)
+        for cache, content in caches:
+            cache.clear()
+            cache.update(content)
 
 
 # --- traced layouts -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -127,6 +128,21 @@ class AttentionRecord:
         -----
         ``softmax(q kᵀ · scale + mask)``, Vaswani et al. 2017, eq. 1.
         """
+        return self._selected(self._rows, image, head, query, key, group)
+
+    def _selected(
+        self,
+        compute: Callable[[int, int, slice, slice], np.ndarray],
+        image: int,
+        head: int | None,
+        query: int | None,
+        key: int | None,
+        group: int,
+    ) -> np.ndarray:
+        """Compute a part of something over (head, query, key), some rows at a time.
+
+        `compute` is a function of (image, group, heads, queries).
+        """
         sizes = {
             "image": (image, self.images),
             "head": (head, self.heads),
@@ -140,11 +156,11 @@ class AttentionRecord:
                 raise IndexError(msg)
         heads = slice(None) if head is None else slice(head, head + 1)
         if query is not None:
-            rows = self._rows(image, group, heads, slice(query, query + 1))
+            rows = compute(image, group, heads, slice(query, query + 1))
         else:
             rows = np.concatenate(
                 [
-                    self._rows(image, group, heads, slice(start, start + _ROWS_AT_ONCE))
+                    compute(image, group, heads, slice(start, start + _ROWS_AT_ONCE))
                     for start in range(0, self.queries, _ROWS_AT_ONCE)
                 ],
                 axis=1,
