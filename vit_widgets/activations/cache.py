@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from vit_widgets.activations.intercept import AttentionEvent, Interception, NeuronEvent
-from vit_widgets.activations.placement import Placement, place, sizes_of, unplaced
+from vit_widgets.activations.placement import Placement, place, sizes_of
 from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.models import VisionModel, anatomy, load
 
@@ -38,7 +38,8 @@ class ActivationCache:
     model
         The model that was run.
     images
-        What it was given: float tensor (image, channels, height, width), on the CPU.
+        What it was given: float tensor (image, channels, height, width), on the CPU; of videos
+        (video, frame, channels, height, width).
     attention
         One record for each attention of the model, in execution order.
     logits
@@ -179,14 +180,9 @@ def capture(
 
 
 def _placement(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -> Placement:
-    if len(shape) != 4:
-        return unplaced(seen.attention, shape[0], "the places of tokens in a video are not known")
     known = _placements.setdefault(model.module, {})
-    images, channels, height, width = shape
     if shape[1:] not in known:
-        known[shape[1:]] = place(
-            model, (channels, height, width), seen.attention, seen.stems, images
-        )
+        known[shape[1:]] = place(model, shape[1:], seen.attention, seen.stems, shape[0])
     return known[shape[1:]]
 
 

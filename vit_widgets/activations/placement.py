@@ -16,8 +16,9 @@ of its own place alone.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -120,15 +121,17 @@ class _Size:
 
 def place(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     stems: Sequence[Grid],
     images: int,
 ) -> Placement:
     """Find and confirm where a model's tokens lie on an input of (channels, height, width).
 
-    Costs three forwards for a plain model, and twenty for one with windows or pools, once for each
-    model and size; no attention is computed in them.
+    Of a video, (frame, channels, height, width), they lie on its frames beside each other.
+
+    Costs three forwards for a plain model, and twenty for one with windows, pools or frames, once
+    for each model and size; no attention is computed in them.
 
     Parameters
     ----------
@@ -156,7 +159,8 @@ def place(
         for index, (event, size) in enumerate(zip(events, sizes, strict=True))
         if size is not None and not event.chosen
     ]
-    _by_rule(model, shape, events, sizes, asked, stems, prefix, layouts)
+    if len(shape) == 3:  # the tokens of a video go frame by frame, and no row of the strip does
+        _by_rule(model, shape, events, sizes, asked, stems, prefix, layouts)
     left = [index for index in asked if layouts[index] is None]
     reasons: dict[int, str] = {}
     if left:
@@ -168,14 +172,9 @@ def place(
             layouts[index] = _unknown(size, reason)
     known = [layout for layout in layouts if layout is not None]
     axis = _reference(known)
+    known = [_on_strip(layout, axis) for layout in known]
     reason = "" if axis else next((one.reason for one in known if one.reason), "")
     return Placement(axis, tuple(known), reason)
-
-
-def unplaced(events: Sequence[AttentionEvent], images: int, reason: str) -> Placement:
-    """Place nothing, for one reason."""
-    sizes = [size for event in events if (size := sizes_of(event, images)) is not None]
-    return Placement(None, tuple(_unknown(size, reason) for size in sizes), reason)
 
 
 def sizes_of(event: AttentionEvent, images: int) -> _Size | None:
@@ -243,12 +242,27 @@ def _reference(layouts: Sequence[Layout]) -> TokenAxis | None:
     return TokenAxis(len(prefix) + finest.size, prefix, finest)
 
 
+def _on_strip(layout: Layout, reference: TokenAxis | None) -> Layout:
+    """Give up the places of a layer that joins frames which lie apart in the picture."""
+    grids = [axis.grid for axis in (layout.query_axis, layout.key_axis) if axis.grid is not None]
+    frames = reference.grid.frames if reference and reference.grid else 1
+    if all(grid.frames == frames for grid in grids):
+        return layout
+    return replace(
+        layout,
+        query_axis=TokenAxis(layout.query_axis.size),
+        key_axis=TokenAxis(layout.key_axis.size),
+        geometry="unknown",
+        reason=f"its tokens join several of the {frames} frames that other layers tell apart",
+    )
+
+
 # --- plain layouts ------------------------------------------------------------------------------
 
 
 def _by_rule(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     sizes: Sequence[_Size | None],
     asked: Sequence[int],
@@ -264,7 +278,8 @@ def _by_rule(
         for count in (size.queries, size.keys)
         if count > 1
     }
-    candidates = {count: candidate_axes(count, shape[1:], stems, prefix) for count in counts}
+    height, width = shape[-2:]
+    candidates = {count: candidate_axes(count, (height, width), stems, prefix) for count in counts}
     if not all(axes or count <= MAX_PREFIX for count, axes in candidates.items()):
         return
     grids = {axis.grid for axes in candidates.values() for axis in axes[:2]}
@@ -379,7 +394,7 @@ def _remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
 
 def _by_trace(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     sizes: Sequence[_Size | None],
     asked: Sequence[int],
@@ -389,14 +404,14 @@ def _by_trace(
 ) -> dict[int, str]:
     """Let every token spell its address; give the reason where that fails."""
     finest = _finest(shape, stems)
-    sites, row_bits, col_bits = _spelling(model, shape, events, finest)
+    sites, bits = _spelling(model, shape, events, finest)
     reasons: dict[int, str] = {}
     for index in asked:
         size = sizes[index]
         assert size is not None
         event = events[index]
         query, key, features = (
-            _places(sites, names, row_bits, col_bits)
+            _places(sites, names, bits)
             for names in (
                 _sites(event, "queries"),
                 _sites(event, "keys"),
@@ -411,53 +426,52 @@ def _by_trace(
     return reasons
 
 
-def _finest(shape: tuple[int, int, int], stems: Sequence[Grid]) -> Grid:
-    _, height, width = shape
+def _finest(shape: tuple[int, ...], stems: Sequence[Grid]) -> Grid:
+    *video, _, height, width = shape
     cells = [stem.cell for stem in stems if min(stem.cell) >= FINEST]
-    down, across = min(cells, default=(FINEST, FINEST))
-    return Grid(-(-height // int(down)), -(-width // int(across)), (int(down), int(across)))
+    down, across = (int(side) for side in min(cells, default=(FINEST, FINEST)))
+    frames = max((stem.frames for stem in stems), default=math.prod(video))
+    return Grid(-(-height // down), frames * -(-width // across), (down, across), frames=frames)
 
 
 def _spelling(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     finest: Grid,
-) -> tuple[dict[Site, np.ndarray], int, int]:
+) -> tuple[dict[Site, np.ndarray], Sequence[int]]:
     """Run the mixtures, in as many parts as memory asks for."""
-    masks, row_bits, col_bits = address_bits(finest)
+    masks, bits = address_bits(finest)
     both = textures(shape)
-    images = [mixture(both, mask, finest) for mask in masks]
-    # The highest bits of row and column are enough to see what mixes tokens.
-    looking = _run(model, torch.stack([*both, images[0], images[row_bits]]), events)
-    together = max(1, _MOST_PIXELS // (shape[1] * shape[2]) - 2)
-    seen: dict[Site, list[np.ndarray]] = {
-        site: [values[:2], values[2:3]] for site, values in looking.sites.items()
+    # The highest bits of row, column and frame are enough to see what mixes tokens.
+    highest = [sum(bits[:at]) for at, count in enumerate(bits) if count]
+    rest = [index for index in range(len(masks)) if index not in highest]
+    together = max(1, _MOST_PIXELS // math.prod((*shape[:-3], *shape[-2:])) - 2)
+    looking = _run(
+        model, torch.stack([*both, *(mixture(both, masks[i], finest) for i in highest)]), events
+    )
+    seen: dict[Site, dict[int, np.ndarray]] = {
+        site: dict(zip((-2, -1, *highest), values, strict=True))
+        for site, values in looking.sites.items()
     }
-    rest = [index for index in range(len(images)) if index not in (0, row_bits)]
     for start in range(0, len(rest), together):
         part = rest[start : start + together]
         # The first texture leads each part: what is the same for all is the same as in the others.
-        batch = torch.stack([both[0], *(images[index] for index in part)])
+        batch = torch.stack([both[0], *(mixture(both, masks[i], finest) for i in part)])
         trial = _run(model, batch, events, looking.plan)
         for site, values in trial.sites.items():
             if site in seen:
-                seen[site] += [values[at : at + 1] for at in range(1, 1 + len(part))]
-    for site, values in looking.sites.items():
-        seen[site].insert(1 + row_bits, values[3:4])
-    return (
-        {site: np.concatenate(values) for site, values in seen.items()},
-        row_bits,
-        col_bits,
-    )
+                seen[site] |= dict(zip(part, values[1:], strict=True))
+    stacked = {site: np.stack([of[i] for i in sorted(of)]) for site, of in seen.items()}
+    return stacked, bits
 
 
 def _places(
-    sites: dict[Site, np.ndarray], names: Sequence[Site], row_bits: int, col_bits: int
+    sites: dict[Site, np.ndarray], names: Sequence[Site], bits: Sequence[int]
 ) -> Places | None:
     for name in names:
         if name in sites and sites[name].size:
-            return read_places(sites[name], row_bits, col_bits)
+            return read_places(sites[name], bits)
     return None
 
 

@@ -113,7 +113,7 @@ class Trial(TorchFunctionMode):
         # What depends on the images; positions and the like may have as many rows by chance.
         self._seeing: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
         self._seeing[batch] = True
-        self._padding: MutableMapping[torch.Tensor, tuple[int, int]] = WeakIdKeyDictionary()
+        self._padding: MutableMapping[torch.Tensor, tuple[int, ...]] = WeakIdKeyDictionary()
         self._watchers: dict[object, Callable[..., Any]] = {
             functional.scaled_dot_product_attention: self._fused,
             functional.multi_head_attention_forward: self._multi_head,
@@ -308,23 +308,26 @@ class Trial(TorchFunctionMode):
 
     def _window(self, image: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
         """Average the cell of each result alone."""
-        top, left = self._padding.get(image, (0, 0))
-        image = image[..., top:, left:] if image.ndim > 3 else image
-        rows, cols = shape.shape[-2:]
-        down, across = (
-            max(1, round(have / want))
-            for have, want in zip(image.shape[-2:], (rows, cols), strict=True)
-        )
-        own = functional.avg_pool2d(image, (down, across), ceil_mode=True)[..., :rows, :cols]
-        missing = (0, cols - own.shape[-1], 0, rows - own.shape[-2])
-        return functional.pad(own, missing)
+        axes = max(2, image.ndim - 2)  # behind the channels; frames are one, of a video
+        before = self._padding.get(image, (0,) * axes)
+        if image.ndim > 3:
+            image = _corner(image, [slice(start, None) for start in before])
+        wanted = shape.shape[-axes:]
+        cell = [max(1, round(h / w)) for h, w in zip(image.shape[-axes:], wanted, strict=True)]
+        pool = functional.avg_pool3d if axes == 3 else functional.avg_pool2d
+        own = _corner(pool(image, cell, ceil_mode=True), [slice(size) for size in wanted])
+        missing = [w - h for h, w in zip(own.shape[-axes:], wanted, strict=True)]
+        return functional.pad(own, [side for size in missing[::-1] for side in (0, size)])
 
     def _note_padding(self, args: Any, result: Any) -> None:
         if isinstance(result, torch.Tensor) and isinstance(args[0], torch.Tensor):
             sizes = list(args[1]) if len(args) > 1 else []
-            if len(sizes) >= 4 and args[0].ndim == 4:
-                before = self._padding.get(args[0], (0, 0))
-                self._padding[result] = (before[0] + int(sizes[2]), before[1] + int(sizes[0]))
+            axes = args[0].ndim - 2
+            if len(sizes) >= 4 and axes >= 2:
+                known = self._padding.get(args[0], (0,) * axes)
+                added = [int(size) for size in sizes[: 2 * axes : 2][::-1]]
+                added = [0] * (axes - len(added)) + added
+                self._padding[result] = tuple(map(sum, zip(known, added, strict=True)))
 
     def _enlarges(self, args: Any, kwargs: Any, result: torch.Tensor) -> bool:
         image = bound(args, kwargs, 0, "input", default=None)
@@ -397,6 +400,12 @@ def _own_taps(
             if not 0 <= tap * apart - before < step:
                 mask.select(axis + 2, tap).zero_()
     return weight * mask
+
+
+def _corner(image: torch.Tensor, parts: Sequence[slice]) -> torch.Tensor:
+    """Take a part of the last axes."""
+    key: tuple[Any, ...] = (..., *parts)
+    return image[key]
 
 
 def _along(value: Any, axis: int) -> int:
