@@ -174,8 +174,14 @@ def test_blocks_are_blocks_not_stages():
 
 def test_a_block_needs_no_telling_name():
     """Breaks when blocks are found by what their classes are called."""
-    parts = ["stem.0", "trunk.0", "trunk.1", "trunk.1.inner.0"]
+
+    def part():
+        return torch.nn.ModuleDict({"f": torch.nn.Linear(1, 1), "g": torch.nn.Linear(1, 1)})
+
+    nested = torch.nn.ModuleDict({"inner": torch.nn.Sequential(part())})
+    model = torch.nn.ModuleDict({"trunk": torch.nn.Sequential(part(), nested)})
     attending = ["trunk.0.f", "trunk.1.inner.0.g", "trunk.1.inner.0.g"]
+    parts = anatomy.walk(model)
     assert anatomy.blocks_around(parts, attending) == ["trunk.0", "trunk.1.inner.0"]
 
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from vit_widgets.activations.intercept import AttentionEvent, Interception, NeuronEvent
+from vit_widgets.activations.intercept import AttentionEvent, Interception
+from vit_widgets.activations.neurons import apart_from_attention, feed_forwards
 from vit_widgets.activations.placement import Placement, place, sizes_of
 from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.models import VisionModel, anatomy, load
@@ -23,10 +24,6 @@ PARTS: tuple[Part, ...] = ("attention", "tokens", "neurons")
 _placements: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Placement]] = (
     weakref.WeakKeyDictionary()
 )
-
-# Names of the second projection of a feed-forward layer in the libraries; used to choose where a
-# block projects more than one activated tensor (position biases, squeeze and excitation).
-_SECOND_PROJECTIONS = ("fc2", "w3", "c_proj", "lin2", "down_proj", "output.dense", "mlp.3")
 
 
 @dataclass(frozen=True, repr=False)
@@ -153,13 +150,16 @@ def capture(
     images = model.batch(images)
     batch = model.to_device(images)
     with model.evaluating() as parts:
-        repeated = anatomy.repeated_parts(parts) if {"tokens", "neurons"} & set(keep) else []
-        seen = Interception(parts, tuple(batch.shape), neurons="neurons" in keep)
-        with _outputs_of(repeated if "tokens" in keep else []) as outputs, seen:
+        # Neurons say where the blocks are, so that they are watched for the tokens as well.
+        blockwise = bool({"tokens", "neurons"} & set(keep))
+        seen = Interception(parts, tuple(batch.shape), neurons=blockwise)
+        repeated = anatomy.repeated_parts(parts) if "tokens" in keep else []
+        with _outputs_of(repeated) as outputs, seen:
             output = model.run(batch)
-    # Where attention is seen also says which of the repeated parts are the blocks.
+    # Where attention and neurons are seen also says which of the repeated parts are the blocks.
     attending = [event.module for event in seen.attention]
-    blocks = anatomy.blocks_around((path for path, _ in repeated), attending)
+    feeding = apart_from_attention(seen.neurons, attending)
+    blocks = anatomy.blocks_around(parts, attending, (event.path for event in feeding))
     of_blocks = [(path, value) for path, value in outputs if path in blocks]
     placement = Placement(None, reason="no attention was seen")
     if "attention" in keep and seen.attention:
@@ -175,7 +175,11 @@ def capture(
         blocks=tuple(name for name, _ in of_blocks),
         placement=placement,
         _tokens=tuple(value for _, value in of_blocks) if "tokens" in keep else None,
-        _neurons=(tuple(_neurons(seen.neurons, blocks)) if "neurons" in keep else None),
+        _neurons=(
+            tuple(event.values for event in feed_forwards(feeding, blocks))
+            if "neurons" in keep
+            else None
+        ),
     )
 
 
@@ -234,13 +238,3 @@ def _outputs_of(
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _neurons(events: list[NeuronEvent], blocks: list[str]) -> Iterator[torch.Tensor]:
-    """One feed-forward layer for each block: the named second projection, else the widest."""
-    for block in blocks:
-        inside = [event for event in events if event.module.startswith(f"{block}.")]
-        if not inside:
-            continue
-        named = [event for event in inside if event.module.endswith(_SECOND_PROJECTIONS)]
-        yield max(named or inside, key=lambda event: event.values.shape[-1]).values

@@ -13,7 +13,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Iterable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, Literal
 
@@ -23,28 +23,23 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from vit_widgets.activations import multi_head
+from vit_widgets.activations import adapters, multi_head
 from vit_widgets.activations.choice import CHOOSING, Choice
 from vit_widgets.activations.key_axis import HEAD_MIXING, follow, follow_parts
+from vit_widgets.activations.neurons import STEPS, NeuronEvent, NeuronWatch
 from vit_widgets.activations.products import PRODUCTS, Product, product_of
 from vit_widgets.models.geometry import Grid
 
-Source = Literal["sdpa", "mha", "softmax"]
+Source = Literal["sdpa", "mha", "softmax", "adapter", "given"]
+Form = Literal["softmax", "difference", "linear", "additive", "outlook"]
 
-_ACTIVATIONS = {"gelu", "silu", "relu", "relu_", "hardswish", "quick_gelu", "mish", "leaky_relu"}
-# What may stand between the activation of a feed-forward layer and its second projection.
-_BESIDE_NEURONS = {
-    *("dropout", "dropout_", "mul", "__mul__", "layer_norm", "contiguous", "reshape", "view"),
-    *("permute", "transpose", "flatten", "to"),
-}
 FUSED = {"scaled_dot_product_attention", "multi_head_attention_forward"}
 SOFTMAXES = {"softmax", "_softmax"}
-COUNTED = {*FUSED, *SOFTMAXES, *PRODUCTS}
+COUNTED = {*FUSED, *SOFTMAXES, *PRODUCTS, "normalize"}
 """The calls that are numbered, so that a trial forward meets the same ones again."""
 
 _STEMS = {"conv2d", "conv3d"}
 _BEGINNINGS = {*COUNTED, *CHOOSING, *_STEMS}
-_NEURON_STEPS = _ACTIVATIONS | _BESIDE_NEURONS | {"linear", "conv2d"}
 
 
 @dataclass(frozen=True)
@@ -93,6 +88,16 @@ class AttentionEvent:
         Whether the model had chosen, ranked or shuffled tokens by their content before.
     of
         Class of the module, for its name.
+    form
+        What was applied: a softmax, or one of :mod:`adapters`.
+    less
+        Of a difference: the attention that was taken away.
+    factor
+        How much of `less` was taken away; of a linear form: what was added to the divisor.
+    outlook
+        Of an outlook: its geometry.
+    signed
+        Whether weights have both signs.
     """
 
     module: str
@@ -111,14 +116,11 @@ class AttentionEvent:
     token: str = "j"
     chosen: bool = False
     of: str = ""
-
-
-@dataclass(frozen=True)
-class NeuronEvent:
-    """The input of a projection that follows an activation function: (..., neuron)."""
-
-    module: str
-    values: torch.Tensor
+    form: Form = "softmax"
+    less: AttentionEvent | None = None
+    factor: float = 1.0
+    outlook: adapters.Outlook | None = None
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class _Keys:
     softmax: int
     scores: Scores | None = None
     mixed: bool = False
+    form: Form = "softmax"
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,15 @@ class _Scores:
 
     call: int
     axes: tuple[int | None, int | None] = field(default=(None, None))
+    keys: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What one half of a difference returned, times a number: which event it was."""
+
+    event: int
+    factor: float = 1.0
 
 
 class Interception(TorchFunctionMode):
@@ -170,22 +182,27 @@ class Interception(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.attention: list[AttentionEvent] = []
-        self.neurons: list[NeuronEvent] = []
         self.stems: list[Grid] = []
+        parts = list(parts)
         self._names = {id(part): path for path, part in parts}
         self._image_shape = image_shape
-        self._with_neurons = neurons
-        self._beginnings = _BEGINNINGS | (_NEURON_STEPS if neurons else set())
+        self._neurons = NeuronWatch(parts, image_shape[0]) if neurons else None
+        self._beginnings = _BEGINNINGS | (STEPS if neurons else set())
         self._calls = 0
         self._following = False
         self._choice = Choice()
         self._keys: MutableMapping[torch.Tensor, _Keys] = WeakIdKeyDictionary()
         self._scores: MutableMapping[torch.Tensor, _Scores] = WeakIdKeyDictionary()
-        self._activated: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
+        self._halves: MutableMapping[torch.Tensor, _Output] = WeakIdKeyDictionary()
         self._watchers: dict[object, Callable[..., Any]] = {
             functional.scaled_dot_product_attention: self._fused,
             functional.multi_head_attention_forward: self._multi_head,
         }
+
+    @property
+    def neurons(self) -> list[NeuronEvent]:
+        """What may be hidden units of a feed-forward layer, in execution order."""
+        return self._neurons.events if self._neurons is not None else []
 
     def __torch_function__(
         self,
@@ -208,16 +225,17 @@ class Interception(TorchFunctionMode):
         if name in CHOOSING or self._choice.made:
             self._choice.follow(name, args, kwargs, result)
             self._following |= self._choice.made
-        if name in SOFTMAXES:
-            self._note_softmax(args, kwargs, result, call)
+        if name in SOFTMAXES or name == "normalize":
+            self._note_softmax(name, args, kwargs, result, call)
         elif name in PRODUCTS:
             self._note_product(product_of(name, args, kwargs), result, call)
         elif name in _STEMS:
             self._note_stem(args, kwargs, result)
         if self._following and name not in SOFTMAXES and name not in PRODUCTS:
             self._follow(name, args, kwargs, result)
-        if self._with_neurons and name in _NEURON_STEPS:
-            self._follow_neurons(name, _operands(args, kwargs), result)
+        if self._neurons is not None and name in STEPS:
+            operands = _operands(args, kwargs)
+            self._neurons.see(name, operands, kwargs, result, self._running)
         return result
 
     # --- the three ways attention is seen -------------------------------------------------------
@@ -235,7 +253,11 @@ class Interception(TorchFunctionMode):
             mask=None if mask is None else mask.detach(),
             causal=bool(bound(args, kwargs, 5, "is_causal", default=False)),
         )
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if adapters.is_differential(module_frame().get("self")):
+            self._halves[result] = _Output(len(self.attention) - 1)
+            self._following = True
+        return result
 
     def _multi_head(self, func: Callable[..., Any], args: Any, kwargs: Any, call: int) -> Any:
         """Project q and k again, and let the module run as it would unwatched.
@@ -262,8 +284,20 @@ class Interception(TorchFunctionMode):
             return (output.transpose(0, 1) if turned else output), weights
         return func(*args, **kwargs)
 
-    def _note_softmax(self, args: Any, kwargs: Any, result: Any, call: int) -> None:
+    def _note_softmax(self, name: str, args: Any, kwargs: Any, result: Any, call: int) -> None:
         """Begin to follow the axis of a softmax, and say which product it came from."""
+        scored = adapters.additive(module_frame().get("self"), name)
+        if scored is not None and (name != "normalize" or result.shape[-1] == 1):
+            self._note(
+                call,
+                source="adapter",
+                form="additive",
+                weights=scored.weights(result).detach(),
+                signed=scored.signed,
+            )
+            return
+        if name == "normalize":
+            return
         dim = bound(args, kwargs, 1, "dim", default=-1)
         if not isinstance(result, torch.Tensor) or not isinstance(dim, int) or result.ndim < 3:
             return
@@ -291,9 +325,30 @@ class Interception(TorchFunctionMode):
                 axis = product.kept(place, tag.axis)
                 if axis is not None and product.output[axis] not in product.letters[1 - place]:
                     self._keys[result] = _Keys(axis, tag.softmax, tag.scores, mixed=True)
-        if not any(isinstance(operand, nn.Parameter) for operand in product.operands):
-            self._scores[result] = _Scores(call, (product.own(0), product.own(1)))
-            self._following = True
+        if any(isinstance(operand, nn.Parameter) for operand in product.operands):
+            return
+        keys = None
+        if adapters.is_linear(module_frame().get("self")):
+            behind = self._scores.get(product.operands[1])
+            if behind is not None and behind.keys is not None:
+                self._note_linear(product, behind, call)
+                return
+            keys = product.operands[0].mT  # kᵀ v: the features of k are rows here
+        self._scores[result] = _Scores(call, (product.own(0), product.own(1)), keys)
+        self._following = True
+
+    def _note_linear(self, product: Product, behind: _Scores, call: int) -> None:
+        """Record ``q (kᵀ v)``."""
+        assert behind.keys is not None
+        self._note(
+            call,
+            source="adapter",
+            form="linear",
+            queries=_copy(product.operands[0]),
+            keys=_copy(behind.keys),
+            scores=Scores(behind.call, 0),
+            factor=float(getattr(module_frame().get("self"), "eps", 0.0)),
+        )
 
     def _note_weights(self, product: Product, place: int, tag: _Keys, call: int) -> None:
         """Record ``A @ V``, ``V @ A.T`` and the like: the sum runs over the keys."""
@@ -310,19 +365,59 @@ class Interception(TorchFunctionMode):
             softmax=tag.softmax,
             operand=place,
             token=letters[tag.axis],
+            form=tag.form,
+            signed=tag.form == "difference",
         )
 
     def _note(self, call: int, **seen: Any) -> None:
         module = module_frame().get("self")
-        path = self._names.get(id(module), type(module).__name__)
-        chosen = self._choice.applied
         kind = type(module).__name__
+        if seen["source"] == "softmax":
+            frame = module_frame()
+            kernels = adapters.outlook(module, *frame.get("args", ())[:1])
+            if kernels is not None:
+                seen |= {"source": "adapter", "form": "outlook", "outlook": kernels}
         self.attention.append(
-            AttentionEvent(module=path, call=call, chosen=chosen, of=kind, **seen)
+            AttentionEvent(
+                module=self._names.get(id(module), kind),
+                call=call,
+                chosen=self._choice.applied,
+                of=kind,
+                **seen,
+            )
         )
+
+    def _follow_halves(self, name: str, args: Any, result: Any) -> None:
+        """Join two attentions when the second, times a number, is taken from the first."""
+        halves = [
+            self._halves.get(operand) if isinstance(operand, torch.Tensor) else None
+            for operand in args[:2]
+        ]
+        if name in {"mul", "__mul__", "__rmul__"} and None in halves:
+            half = halves[0] or halves[1]
+            other = args[1] if halves[0] else args[0]
+            if half is not None and (not isinstance(other, torch.Tensor) or other.numel() == 1):
+                self._halves[result] = _Output(half.event, half.factor * float(other))
+        elif name in {"sub", "__sub__"} and len(halves) == 2 and all(halves):
+            first, second = halves
+            assert first is not None
+            assert second is not None
+            less = self.attention.pop(second.event)
+            self.attention[first.event] = replace(
+                self.attention[first.event],
+                form="difference",
+                less=less,
+                factor=second.factor,
+                signed=True,
+            )
 
     def _follow(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Carry what is known of the axes of an operand over to the result."""
+        if self._halves:
+            self._follow_halves(name, args, result)
+        both = name in {"sub", "__sub__"} and all(
+            isinstance(operand, torch.Tensor) and operand in self._keys for operand in args[:2]
+        )
         for operand in _operands(args, kwargs):
             if not isinstance(operand, torch.Tensor) or operand is result:
                 continue
@@ -335,7 +430,7 @@ class Interception(TorchFunctionMode):
                     axis = follow_parts(name, operand, keys.axis, dim)
                     if axis is not None:
                         for part in result:
-                            self._keys[part] = _Keys(axis, keys.softmax, keys.scores, keys.mixed)
+                            self._keys[part] = replace(keys, axis=axis)
                 continue
             where = _positional(name, args, kwargs)
             if keys is not None:
@@ -343,14 +438,15 @@ class Interception(TorchFunctionMode):
                 known = self._keys.get(result)  # of two softmaxes that are added up
                 if axis is not None and not (known and known.scores):
                     mixed = keys.mixed or name in HEAD_MIXING
-                    self._keys[result] = _Keys(axis, keys.softmax, keys.scores, mixed)
+                    form: Form = "difference" if both else keys.form
+                    self._keys[result] = _Keys(axis, keys.softmax, keys.scores, mixed, form)
             if scores is not None:
                 first, second = (
                     None if axis is None else follow(name, operand, axis, result, where)
                     for axis in scores.axes
                 )
                 if first is not None or second is not None:
-                    self._scores[result] = _Scores(scores.call, (first, second))
+                    self._scores[result] = replace(scores, axes=(first, second))
 
     # --- the rest that a forward tells ----------------------------------------------------------
 
@@ -372,22 +468,14 @@ class Interception(TorchFunctionMode):
         frames = math.prod((len(result), *result.shape[2:-2])) // pictures[0]
         self.stems.append(Grid(rows, frames * cols, cell, frames=frames))
 
-    def _follow_neurons(self, name: str, args: list[Any], result: Any) -> None:
-        if not isinstance(result, torch.Tensor):
-            return
-        if name in _ACTIVATIONS:
-            self._activated[result] = True
-        elif name in {"linear", "conv2d"}:
-            if args[0] in self._activated:
-                self.neurons.append(
-                    NeuronEvent(
-                        self._names.get(id(module_frame().get("self")), ""), args[0].detach()
-                    )
-                )
-        elif name in _BESIDE_NEURONS and any(
-            isinstance(arg, torch.Tensor) and arg in self._activated for arg in args
-        ):
-            self._activated[result] = True
+    def _running(self) -> str:
+        """Path of the innermost module whose forward is on the stack, read off the frames.
+
+        Cheaper than hooks by two orders (a dozen look-ups a forward, none per module), and nothing
+        is registered on the model.
+        """
+        module = module_frame().get("self")
+        return self._names.get(id(module), type(module).__name__)
 
 
 _CALL_CODES = {nn.Module._call_impl.__code__}

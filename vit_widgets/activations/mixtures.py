@@ -48,6 +48,12 @@ class Places:
     depth: np.ndarray
     clean: bool
 
+    @classmethod
+    def nowhere(cls, leading: int, tokens: int) -> Places:
+        """Say of some tokens that they depend on no pixel."""
+        none, one = (np.full((leading, tokens), value) for value in (-1, 1))
+        return cls(none, none, none, one, one, one, clean=True)
+
     @property
     def any(self) -> bool:
         """Whether some token lies somewhere."""

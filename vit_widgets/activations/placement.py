@@ -179,6 +179,10 @@ def place(
 
 def sizes_of(event: AttentionEvent, images: int) -> _Size | None:
     """Read the sizes of an attention; ``None`` if it is none within an image."""
+    if event.outlook is not None:
+        assert event.weights is not None
+        heads, tokens = int(event.weights.shape[1]), event.outlook.size
+        return _Size(heads, heads, 1, tokens, tokens)
     if event.queries is not None and event.keys is not None:
         shape, keys = tuple(event.queries.shape), int(event.keys.shape[-2])
     else:
@@ -345,6 +349,8 @@ def _placeless(count: int, prefix: tuple[str, ...]) -> TokenAxis:
 
 def _sites(event: AttentionEvent, side: str) -> tuple[Site, ...]:
     """Where queries or keys of an event can be looked at, the best first."""
+    if event.outlook is not None:
+        return ((event.call, "tokens"),)
     if side == "queries":
         behind: tuple[Site, ...] = ((event.scores.call, "q"),) if event.scores else ()
         return (*behind, (event.call, "q" if event.source != "softmax" else "a"))
@@ -353,6 +359,8 @@ def _sites(event: AttentionEvent, side: str) -> tuple[Site, ...]:
 
 
 def _kind(event: AttentionEvent, query: TokenAxis, key: TokenAxis) -> Kind:
+    if event.form != "softmax":
+        return event.form
     if query.grid is not None:
         return "self"
     if "Cross" in event.of:
@@ -485,6 +493,8 @@ def _traced(
     prefix: tuple[str, ...],
 ) -> Layout | str:
     """Make a layout of the places of queries and keys, or say why there is none."""
+    if event.form == "additive":
+        query = Places.nowhere(size.leading, size.queries)
     if query is None or key is None or query.row.shape[1] != size.queries:
         return "its queries and keys could not be followed to their product"
     if key.row.shape[1] != size.keys:
@@ -503,6 +513,10 @@ def _traced(
     if on_keys is None:
         return "its keys depend on more than one place" if key.any else "its keys lie nowhere"
     key_grid, key_cells = _leading(on_keys, size.leading)
+    if event.form == "outlook":
+        axis = _axis(size.keys, key_grid, key_cells[:1], prefix)
+        members = np.arange(size.heads)[None]
+        return Layout(axis, axis, members, "outlook", "adapter")
     if event.scores is None and event.source == "softmax" and not query.clean:
         members = np.arange(size.leading).reshape(size.groups, size.heads)
         if len(np.unique(key_cells, axis=0)) > 1:
@@ -533,7 +547,7 @@ def _traced(
     if _repeated(keys):
         return "several of its keys lie on the same patch"
     query_axis = (
-        _placeless(size.queries, prefix)
+        _placeless(size.queries, ("every patch",) if event.form == "additive" else prefix)
         if query_grid is None
         else _axis(size.queries, query_grid, queries, prefix)
     )

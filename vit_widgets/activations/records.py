@@ -39,7 +39,8 @@ class AttentionRecord:
         each row is a feature that pools over the patches; and what is no softmax of q and k:
         ``"linear"``, ``"additive"``, ``"outlook"``, ``"difference"``.
     source
-        ``"sdpa"`` (fused), ``"mha"`` (``nn.MultiheadAttention``) or ``"softmax"``.
+        ``"sdpa"`` (fused), ``"mha"`` (``nn.MultiheadAttention``), ``"softmax"``, ``"adapter"`` (a
+        class that is known by name) or ``"given"`` (``load(attention=...)``).
     geometry
         How the places of the tokens on the image are known. ``"rule"``: a plain grid, confirmed by
         switching random halves of the patches of a trial image. ``"traced"``: each token spelled
@@ -79,14 +80,14 @@ class AttentionRecord:
     @property
     def signed(self) -> bool:
         """Whether weights may be negative: no softmax alone made them."""
-        return self.kind == "difference"
+        return self._event.signed
 
     @property
     def nbytes(self) -> int:
         """Bytes that this record keeps alive: q and k, a mask, or the weights of a softmax."""
-        event = self._event
-        kept = (event.queries, event.keys, event.mask, event.weights)
-        return sum(t.untyped_storage().nbytes() for t in kept if t is not None)
+        events = [event for event in (self._event, self._event.less) if event is not None]
+        kept = [t for e in events for t in (e.queries, e.keys, e.mask, e.weights) if t is not None]
+        return sum(tensor.untyped_storage().nbytes() for tensor in kept)
 
     def __repr__(self) -> str:
         groups = f"{self.groups} groups x " if self.groups > 1 else ""
@@ -154,26 +155,39 @@ class AttentionRecord:
         return rows[0] if head is not None else rows
 
     def _rows(self, image: int, group: int, heads: slice, queries: slice) -> np.ndarray:
-        """Weights (head, query, key) of some rows.
+        """Weights (head, query, key) of some rows, as they were applied."""
+        event = self._event
+        if event.form == "outlook":
+            assert event.outlook is not None
+            kernels = self._kernels(image)[heads]
+            return event.outlook.applied(kernels, queries)
+        if event.form == "linear":
+            shares = self._scores(event, image, group, heads, queries)
+            return shares / (shares.sum(axis=-1, keepdims=True) + event.factor)
+        rows = self._softmax(event, image, group, heads, queries)
+        if event.less is not None:
+            rows -= event.factor * self._softmax(event.less, image, group, heads, queries)
+        return rows
+
+    def _softmax(
+        self, event: AttentionEvent, image: int, group: int, heads: slice, queries: slice
+    ) -> np.ndarray:
+        """Compute some rows of one softmax, or pick them where the model made them itself.
 
         In numpy: torch starts its threads for every one of these small products, and on a machine
         that is busy they wait for each other a hundred times as long as the product takes.
         """
-        event = self._event
         if event.weights is not None:
             applied = self._of(event.weights, image, group)[heads, queries]
             # What a mask of -100 leaves of a weight is no number of the model: exactly zero.
             return np.where(np.abs(applied) < np.finfo(np.float32).tiny, 0, applied)
-        assert event.queries is not None
-        assert event.keys is not None
-        q = self._of(event.queries, image, group)[heads, queries]
-        k = self._of(event.keys, image, group)[heads]
-        scores = q @ k.swapaxes(-1, -2)
+        scores = self._scores(event, image, group, heads, queries)
         scores *= event.scale
         if event.causal:
             later = np.triu(np.ones((self.queries, self.keys), dtype=bool), 1)
             scores[:, later[queries]] = -np.inf
         if event.mask is not None:
+            assert event.queries is not None
             mask = event.mask.expand(*event.queries.shape[:-1], self.keys)
             allowed = self._of(mask, image, group)[heads, queries]
             if allowed.dtype == bool:
@@ -184,6 +198,22 @@ class AttentionRecord:
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=-1, keepdims=True)
         return scores
+
+    def _scores(
+        self, event: AttentionEvent, image: int, group: int, heads: slice, queries: slice
+    ) -> np.ndarray:
+        """Multiply some rows of q with k: (head, query, key)."""
+        assert event.queries is not None
+        assert event.keys is not None
+        q = self._of(event.queries, image, group)[heads, queries]
+        k = self._of(event.keys, image, group)[heads]
+        return q @ k.swapaxes(-1, -2)
+
+    def _kernels(self, image: int) -> np.ndarray:
+        """Give the kernels of an outlook: (head, kernel, slot, slot)."""
+        assert self._event.weights is not None
+        kernels = self._event.weights[image].cpu()
+        return kernels.to(torch.promote_types(kernels.dtype, torch.float32)).numpy()
 
     def _of(self, tensor: torch.Tensor, image: int, group: int) -> np.ndarray:
         """Pick one image and group of a kept tensor: (head, token, feature or key).
@@ -240,7 +270,8 @@ class AttentionRecord:
             return np.full((self.heads, grid.rows, grid.cols), np.nan, dtype=np.float32)
         group, query = found
         weights = self.weights(image=image, query=query, group=group)
-        if self._event.mask is not None or self._event.weights is not None:
+        maskable = self._event.mask is not None or self._event.weights is not None
+        if maskable and self._event.form == "softmax":
             masked = (weights == 0).all(axis=0)
             weights = np.where(masked, np.nan, weights)
         return _laid(weights, self.key_axis, group)

@@ -23,13 +23,14 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from vit_widgets.activations import multi_head
+from vit_widgets.activations import adapters, multi_head
 from vit_widgets.activations.intercept import (
     COUNTED,
     SOFTMAXES,
     AttentionEvent,
     bound,
     fused_operands,
+    module_frame,
     name_of,
 )
 from vit_widgets.activations.products import PRODUCTS, product_of
@@ -106,9 +107,14 @@ class Trial(TorchFunctionMode):
         self._images = len(batch)
         self._features = HOW_MUCH if attention_only else EQUAL_OR_NOT
         self._calls = self._step = 0
-        self._scores = {e.scores.call: e.scores.keys for e in events if e.scores}
+        self._scores = {
+            e.scores.call: e.scores.keys for e in events if e.scores and e.form != "linear"
+        }
         self._softmaxes = {e.softmax: e.scores is not None for e in events if e.softmax is not None}
-        self._values = {e.call: e for e in events if e.source == "softmax"}
+        self._values = {e.call: e for e in events if e.softmax is not None}
+        self._linear = {e.call: e for e in events if e.form == "linear"}
+        self._linear_keys = {e.scores.call: e.call for e in self._linear.values() if e.scores}
+        self._additive = {e.call for e in events if e.form == "additive"}
         self._mixed: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
         # What depends on the images; positions and the like may have as many rows by chance.
         self._seeing: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
@@ -135,6 +141,10 @@ class Trial(TorchFunctionMode):
         watcher = self._watchers.get(func)
         if watcher is not None:
             return watcher(args, kwargs, call)
+        if name in COUNTED:
+            self._note_adapted(name, args, call)
+            if call in self._linear_keys:  # a sum over all tokens, by which others would divide
+                return torch.zeros_like(func(*args, **kwargs))
         if name in PRODUCTS and (call in self._scores or call in self._values):
             args = self._product(name, args, kwargs, call)
         elif name in SOFTMAXES and call in self._softmaxes:
@@ -175,6 +185,18 @@ class Trial(TorchFunctionMode):
         self._seeing[output] = True
         return output, None
 
+    def _note_adapted(self, name: str, args: Any, call: int) -> None:
+        """Look at the tokens of an attention that is no softmax of q and k."""
+        if call in self._linear:
+            self._note((call, "q"), args[0])
+        elif call in self._linear_keys:
+            self._note((self._linear_keys[call], "k"), args[0].mT)
+        elif call in self._additive:
+            frame = module_frame()
+            scored = adapters.additive(frame.get("self"), name)
+            if scored is not None:
+                self._note((call, "k"), scored.tokens(frame["args"][0]))
+
     def _product(self, name: str, args: Any, kwargs: Any, call: int) -> Any:
         """Give the operands of an attention product such that each query answers for itself."""
         product = product_of(name, args, kwargs)
@@ -197,6 +219,9 @@ class Trial(TorchFunctionMode):
         axes = (query, self._token_axis(product, event))
         self._note((call, "a"), weights.movedim(axes, (-2, -1)))  # type: ignore[arg-type]
         self._note((call, "v"), product.rows(1 - event.operand, token))
+        if event.outlook is not None:
+            x = module_frame()["args"][0]
+            self._note((call, "tokens"), x.reshape(len(x), 1, -1, x.shape[-1]))
         if self._attention_only or self._differs(weights):
             return _with(args, values, torch.ones_like(values))
         return args

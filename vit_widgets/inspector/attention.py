@@ -186,20 +186,19 @@ def _matrix(record: AttentionRecord, notes: list[str], *, exact: bool) -> Layer:
 def _only(record: AttentionRecord) -> tuple[np.ndarray, str]:
     """Give the map of a layer in which no patch asks, (head, prefix and cell), and who does."""
     names = record.query_axis.prefix
+    if record.key_axis.cells is not None:  # each group scores its own patches
+        groups = [record.to_image(record.weights(group=g), g) for g in range(record.groups)]
+        known = np.stack(groups).mean(axis=2).reshape(record.groups, record.heads, -1)
+        laid = np.full(known.shape[1:], np.nan, dtype=known.dtype)
+        for one in known:
+            laid = np.where(np.isnan(one), laid, one)
+        return laid, names[0]
     weights = record.weights()
-    if record.kind in {"factorised", "additive"} or record.queries > 1:
-        who = f"mean of {record.queries} {'features' if record.kind == 'factorised' else 'queries'}"
-        chosen = weights.mean(axis=1)
-    else:
-        who, chosen = f"{names[0] if names else 'latent'} token", weights[:, 0]
-    return _with_prefix(record, chosen), who
-
-
-def _with_prefix(record: AttentionRecord, values: np.ndarray) -> np.ndarray:
-    axis = record.key_axis
-    if axis.cells is None:
-        return values
-    return record.to_image(values).reshape(len(values), -1)
+    if record.kind == "factorised" or record.queries > 1:
+        noun = "features" if record.kind == "factorised" else "queries"
+        return weights.mean(axis=1), f"mean of {record.queries} {noun}"
+    who = names[0] if record.kind == "additive" else f"{names[0]} token"
+    return weights[:, 0], who
 
 
 Position = tuple[int | None, int | None]

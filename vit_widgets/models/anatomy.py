@@ -6,7 +6,7 @@ Everything here is read off the module; nothing is changed and no forward is run
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -93,7 +93,10 @@ def prefix_tokens(module: nn.Module) -> tuple[str, ...]:
 
 
 def repeated_parts(parts: Iterable[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
-    """Choose what may be a transformer block: members of a container that have parts of their own.
+    """Choose what may be a transformer block: what has parts of its own and stands in a container.
+
+    Members of an ``nn.Sequential`` or ``nn.ModuleList``, and what such a member holds (the two
+    attention layers of a MaxViT block are blocks of their own).
 
     Parameters
     ----------
@@ -105,43 +108,148 @@ def repeated_parts(parts: Iterable[tuple[str, nn.Module]]) -> list[tuple[str, nn
     >>> import timm
     >>> parts = repeated_parts(walk(timm.create_model("vit_tiny_patch16_224")))
     >>> [path for path, _ in parts][:2]
-    ['blocks.0', 'blocks.1']
+    ['blocks.0', 'blocks.0.attn']
     """
     parts = list(parts)
-    containers = {path for path, part in parts if isinstance(part, (nn.ModuleList, nn.Sequential))}
+    members = _members(parts)
     return [
         (path, part)
         for path, part in parts
-        if path and path.rpartition(".")[0] in containers and part._modules
+        if part._modules
+        and not isinstance(part, nn.ModuleList)
+        and any(around in members for around in _upwards(path))
     ]
 
 
-def blocks_around(parts: Iterable[str], attending: Iterable[str]) -> list[str]:
-    """Choose the blocks: the smallest repeated part around each place where attention was seen.
+def blocks_around(
+    parts: Iterable[tuple[str, nn.Module]], attending: Iterable[str], feeding: Iterable[str] = ()
+) -> list[str]:
+    """Choose the blocks: the smallest parts that hold an attention and a feed-forward layer.
 
-    In a hierarchical model these are the blocks, not the stages.
+    Where the two are members of one container with several of either (iFormer, MobileNetV5), each
+    member is a block. So is the smallest repeated part around an attention that has no
+    feed-forward layer beside it, and around a feed-forward layer without attention (ConvNeXt). In
+    a hierarchical model these are the blocks, not the stages.
 
     Parameters
     ----------
     parts
-        Paths from :func:`repeated_parts`.
-    attending
-        Paths of the modules that attend, in execution order.
+        From :func:`walk`.
+    attending, feeding
+        Paths of the modules that attend, and of the feed-forward layers, in execution order.
+
+    Returns
+    -------
+    list of str
+        Paths, those around attention first.
 
     Examples
     --------
-    >>> blocks_around(["stages.0", "stages.0.blocks.0"], ["stages.0.blocks.0.attn"])
-    ['stages.0.blocks.0']
+    >>> inside = nn.ModuleDict({"attn": nn.Linear(1, 1), "mlp": nn.Linear(1, 1)})
+    >>> model = nn.ModuleDict({"stages": nn.ModuleList([nn.ModuleList([inside])])})
+    >>> blocks_around(walk(model), ["stages.0.0.attn"], ["stages.0.0.mlp"])
+    ['stages.0.0']
     """
-    known = set(parts)
-    blocks: dict[str, None] = {}
-    for path in attending:
-        around = path
-        while around and around not in known:
-            around = around.rpartition(".")[0]
-        if around:
-            blocks[around] = None
-    return list(blocks)
+    parts = list(parts)
+    members = _members(parts)
+    containers = {path for path, part in parts if _holds(part)}
+    attending = list(dict.fromkeys(attending))
+    # A gate of attention is no feed-forward layer; one that a whole block attends beside is.
+    attention = [path for path in attending if path not in members]
+    feeding = [
+        path
+        for path in dict.fromkeys(feeding)
+        if not any(_within(path, around) for around in attention)
+    ]
+    around = {
+        path: _around_both(path, members, containers, attending, feeding) for path in attending
+    }
+    # What holds blocks is a stage, even if it attends between them as well.
+    found = {block for block in around.values() if block}
+    blocks = {block: None for block in around.values() if block and not _holds_any(block, found)}
+    for path in (*attending, *feeding):
+        if not any(_within(path, block) for block in blocks):
+            blocks[_alone(path, members, blocks)] = None
+    return [block for block in blocks if block]
+
+
+def _alone(path: str, members: Collection[str], blocks: Collection[str]) -> str:
+    """Find the block around what stands alone: the smallest repeated part, or what is in it.
+
+    A stage that holds blocks is none; the largest part of it that holds no other block is.
+    """
+    found = ""
+    for around in _upwards(path):
+        if _holds_any(around, blocks):
+            return found
+        found = around
+        if around in members:
+            return around
+    return ""
+
+
+def _holds_any(around: str, blocks: Iterable[str]) -> bool:
+    return any(_inside(block, around) for block in blocks)
+
+
+def _around_both(
+    path: str,
+    members: Collection[str],
+    containers: Collection[str],
+    attending: list[str],
+    feeding: list[str],
+) -> str:
+    """Go up from a place of attention to the first part that feeds forward as well; else ``""``."""
+    in_member = [around for around in _upwards(path) if around in members]
+    for around in _upwards(path):
+        if not (in_member and _within(around, in_member[-1])):
+            return ""
+        fed = [other for other in feeding if _within(other, around)]
+        if not fed:
+            continue
+        if around not in containers:
+            # What holds its attention in a container is a block only if it is repeated itself.
+            direct = not any(step in members for step in _upwards(path) if _inside(step, around))
+            return around if direct or around in members else ""
+        heads = {_child(other, around) for other in attending if _within(other, around)}
+        single = len(heads) == len({_child(other, around) for other in fed}) == 1
+        return around if single and around in members else ""
+    return ""
+
+
+def _members(parts: Iterable[tuple[str, nn.Module]]) -> set[str]:
+    """Paths of what stands in a container and has parts of its own."""
+    parts = list(parts)
+    containers = {path for path, part in parts if _holds(part)}
+    return {
+        path
+        for path, part in parts
+        if path and path.rpartition(".")[0] in containers and part._modules
+    }
+
+
+def _holds(part: nn.Module) -> bool:
+    return isinstance(part, (nn.ModuleList, nn.Sequential))
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """List a path and those around it, without the model itself."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def _within(path: str, around: str) -> bool:
+    return path == around or _inside(path, around)
+
+
+def _inside(path: str, around: str) -> bool:
+    return path.startswith(f"{around}.")
+
+
+def _child(path: str, around: str) -> str:
+    """Which child of a part a path leads through."""
+    return path[len(around) + 1 :].partition(".")[0]
 
 
 def logits(output: Any) -> torch.Tensor | None:
