@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from vit_widgets.activations.given import asked
 from vit_widgets.activations.intercept import AttentionEvent, Interception
 from vit_widgets.activations.neurons import apart_from_attention, feed_forwards
 from vit_widgets.activations.placement import Placement, place, sizes_of
@@ -21,7 +22,7 @@ Part = Literal["attention", "tokens", "neurons"]
 PARTS: tuple[Part, ...] = ("attention", "tokens", "neurons")
 
 # A model's token layout at an input size is found once. Weak: the model may go.
-_placements: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], Placement]] = (
+_placements: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Placement]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -154,7 +155,11 @@ def capture(
         blockwise = bool({"tokens", "neurons"} & set(keep))
         seen = Interception(parts, tuple(batch.shape), neurons=blockwise)
         repeated = anatomy.repeated_parts(parts) if "tokens" in keep else []
-        with _outputs_of(repeated) as outputs, seen:
+        with (
+            _outputs_of(repeated) as outputs,
+            asked(parts, model.attention, seen.note_given),
+            seen,
+        ):
             output = model.run(batch)
     # Where attention and neurons are seen also says which of the repeated parts are the blocks.
     attending = [event.module for event in seen.attention]
@@ -185,16 +190,23 @@ def capture(
 
 def _placement(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -> Placement:
     known = _placements.setdefault(model.module, {})
-    if shape[1:] not in known:
-        known[shape[1:]] = place(model, shape[1:], seen.attention, seen.stems, shape[0])
-    return known[shape[1:]]
+    # The user's own words about a module are part of the question.
+    question = (shape[1:], model.forward, model.grid, tuple((model.attention or {}).items()))
+    found = known.get(question)
+    if found is None or not found.fits(seen.attention, shape[0]):
+        found = place(model, shape[1:], seen.attention, seen.stems, shape[0])
+        known[question] = found
+    return found
 
 
 def _records(
     events: list[AttentionEvent], images: int, placement: Placement
 ) -> Iterator[AttentionRecord]:
-    sized = [(event, size) for event in events if (size := sizes_of(event, images)) is not None]
-    for layer, ((event, size), layout) in enumerate(zip(sized, placement.layouts, strict=True)):
+    layer = 0
+    for event, layout in zip(events, placement.layouts, strict=True):
+        size = sizes_of(event, images)
+        if layout is None or size is None:
+            continue  # a product across the batch, not attention within an image
         groups, heads = layout.members.shape
         yield AttentionRecord(
             name=event.module,
@@ -213,7 +225,9 @@ def _records(
             mixed=event.mixed,
             _event=event,
             _members=layout.members,
+            _images_last=layout.images_last,
         )
+        layer += 1
 
 
 @contextlib.contextmanager

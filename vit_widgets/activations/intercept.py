@@ -193,6 +193,8 @@ class Interception(TorchFunctionMode):
         self._choice = Choice()
         self._keys: MutableMapping[torch.Tensor, _Keys] = WeakIdKeyDictionary()
         self._scores: MutableMapping[torch.Tensor, _Scores] = WeakIdKeyDictionary()
+        # Sums over the tokens: what a softmax over features multiplies next carries no tokens.
+        self._applied: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
         self._halves: MutableMapping[torch.Tensor, _Output] = WeakIdKeyDictionary()
         self._watchers: dict[object, Callable[..., Any]] = {
             functional.scaled_dot_product_attention: self._fused,
@@ -241,6 +243,8 @@ class Interception(TorchFunctionMode):
     # --- the three ways attention is seen -------------------------------------------------------
 
     def _fused(self, func: Callable[..., Any], args: Any, kwargs: Any, call: int) -> Any:
+        if bound(args, kwargs, 0, "query", default=None).is_nested:
+            return func(*args, **kwargs)  # every sequence has a length of its own
         queries, keys = fused_operands(args, kwargs)
         mask = bound(args, kwargs, 3, "attn_mask", default=None)
         scale = bound(args, kwargs, 6, "scale", default=None)
@@ -319,13 +323,15 @@ class Interception(TorchFunctionMode):
                 continue
             other = product.operands[1 - place]
             if product.sums(place, tag.axis):
-                if not isinstance(other, nn.Parameter):
+                tokens = other not in self._keys and (tag.scores or other not in self._applied)
+                if tokens and not _is_learned(other):
                     self._note_weights(product, place, tag, call)
+                    self._applied[result] = True
             elif len(product.letters[1 - place]) == 2:  # heads x heads, in an einsum
                 axis = product.kept(place, tag.axis)
                 if axis is not None and product.output[axis] not in product.letters[1 - place]:
                     self._keys[result] = _Keys(axis, tag.softmax, tag.scores, mixed=True)
-        if any(isinstance(operand, nn.Parameter) for operand in product.operands):
+        if any(_is_learned(operand) for operand in product.operands):
             return
         keys = None
         if adapters.is_linear(module_frame().get("self")):
@@ -368,6 +374,26 @@ class Interception(TorchFunctionMode):
             form=tag.form,
             signed=tag.form == "difference",
         )
+
+    def note_given(
+        self, module: nn.Module, _inputs: tuple[Any, ...], _output: Any, told: Any
+    ) -> None:
+        """Record what the user says of a module that hides its attention (:mod:`given`)."""
+        number = sum(event.source == "given" for event in self.attention)
+        event = AttentionEvent(
+            module=self._names.get(id(module), ""),
+            source="given",
+            call=-1 - number,
+            chosen=self._choice.applied,
+            of=type(module).__name__,
+        )
+        if isinstance(told, tuple):
+            queries, keys = told
+            scale = queries.shape[-1] ** -0.5
+            event = replace(event, queries=_copy(queries), keys=_copy(keys), scale=scale)
+        else:
+            event = replace(event, weights=told.detach())
+        self.attention.append(event)
 
     def _note(self, call: int, **seen: Any) -> None:
         module = module_frame().get("self")
@@ -431,6 +457,8 @@ class Interception(TorchFunctionMode):
                     if axis is not None:
                         for part in result:
                             self._keys[part] = replace(keys, axis=axis)
+                continue
+            if not isinstance(result, torch.Tensor):
                 continue
             where = _positional(name, args, kwargs)
             if keys is not None:
@@ -498,6 +526,12 @@ def name_of(func: Callable[..., Any]) -> str:
     if name == "__get__":
         return str(getattr(getattr(func, "__self__", None), "__name__", ""))
     return str(name)
+
+
+def _is_learned(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a parameter, a view of one, or too flat to differ between images."""
+    base = tensor._base if tensor._is_view() else tensor
+    return isinstance(base, nn.Parameter) or tensor.ndim < 3
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

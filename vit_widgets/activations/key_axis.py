@@ -26,6 +26,9 @@ _ELEMENTWISE = {
     *("add", "__add__", "__radd__", "add_", "__iadd__", "sub", "__sub__", "__rsub__"),
     *("masked_fill", "masked_fill_", "where", "nan_to_num", "clamp", "clamp_min"),
 }
+_SCALING = {
+    *("mul", "__mul__", "__rmul__", "multiply", "div", "__truediv__", "divide", "true_divide"),
+}
 _RESHAPING = {"reshape", "view", "flatten", "unflatten", "unsqueeze", "squeeze"}
 _SPLITTING = {"chunk", "split", "unbind", "tensor_split"}
 
@@ -65,6 +68,8 @@ def follow(
     if not isinstance(after, torch.Tensor):
         return None
     if name in _ELEMENTWISE:
+        if name in _SCALING and after.numel() > before.numel():
+            return None  # a row of weights that gates tokens: what follows are tokens
         return _same_size(before, axis, after, axis + after.ndim - before.ndim)
     if name in {"transpose", "swapaxes", "swapdims"} and len(args) == 3:
         order = list(range(before.ndim))

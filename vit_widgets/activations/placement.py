@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vit_widgets.activations.given import asked
 from vit_widgets.activations.intercept import AttentionEvent
 from vit_widgets.activations.mixtures import (
     Places,
@@ -60,6 +61,9 @@ FINEST = 4
 _MOST_PIXELS = 16 * 256 * 256
 """Pixels of trial images that are run together."""
 
+_ACROSS = "images attend to each other"
+"""Then it is no attention within an image, and makes no record."""
+
 _ANSWERING_IN_PLACE = {"WindowAttentionGlobal"}
 """Classes whose queries come from the whole image; row i is written to the place of key i."""
 
@@ -76,6 +80,8 @@ class Layout:
         What the positions are.
     members
         Which of the leading indices of q belong together, int (group, head).
+    images_last
+        Whether the leading indices run over the images last, and not first.
     kind, geometry, reason
         As in :class:`AttentionRecord`.
     """
@@ -86,6 +92,7 @@ class Layout:
     kind: Kind
     geometry: Geometry
     reason: str = ""
+    images_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,14 +105,30 @@ class Placement:
         What `query` counts on: the prefix tokens, then the patches of the finest grid; ``None``
         where no layer has a place on the image.
     layouts
-        One for each attention, in execution order.
+        One for each attention, in execution order; ``None`` for what turned out to be none within
+        an image.
     reason
         Why there is no axis.
     """
 
     axis: TokenAxis | None
-    layouts: tuple[Layout, ...] = ()
+    layouts: tuple[Layout | None, ...] = ()
     reason: str = ""
+
+    def fits(self, events: Sequence[AttentionEvent], images: int) -> bool:
+        """Whether another forward attended in the same way: as often, over as many tokens."""
+        if len(events) != len(self.layouts):
+            return False
+        return all(
+            layout is None
+            or (
+                (size := sizes_of(event, images)) is not None
+                and size.queries == layout.query_axis.size
+                and size.keys == layout.key_axis.size
+                and size.leading == layout.members.size
+            )
+            for event, layout in zip(events, self.layouts, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -154,10 +177,11 @@ def place(
     sizes = [sizes_of(event, images) for event in events]
     prefix = anatomy.prefix_tokens(model.module)
     layouts: list[Layout | None] = [None] * len(events)
+    broken = {index for index, event in enumerate(events) if not _finite(event)}
     asked = [
         index
         for index, (event, size) in enumerate(zip(events, sizes, strict=True))
-        if size is not None and not event.chosen
+        if size is not None and not event.chosen and index not in broken
     ]
     if len(shape) == 3:  # the tokens of a video go frame by frame, and no row of the strip does
         _by_rule(model, shape, events, sizes, asked, stems, prefix, layouts)
@@ -167,14 +191,26 @@ def place(
         reasons = _by_trace(model, shape, events, sizes, left, stems, prefix, layouts)
     for index, event in enumerate(events):
         size = sizes[index]
+        if reasons.get(index) == _ACROSS:
+            continue
+        if layouts[index] is None and size is not None:
+            layouts[index] = _said(size, shape, model.grid)
         if layouts[index] is None and size is not None:
             reason = _CHOSEN if event.chosen else reasons.get(index, "")
+            if index in broken:
+                reason = "the model computes NaN or infinity"
             layouts[index] = _unknown(size, reason)
+    if shape[-3] >= 6 and shape[-3] % 2 == 0:
+        _by_halves(model, shape, events, layouts)
     known = [layout for layout in layouts if layout is not None]
     axis = _reference(known)
-    known = [_on_strip(layout, axis) for layout in known]
     reason = "" if axis else next((one.reason for one in known if one.reason), "")
-    return Placement(axis, tuple(known), reason)
+    return Placement(axis, tuple(one and _on_strip(one, axis) for one in layouts), reason)
+
+
+def _finite(event: AttentionEvent) -> bool:
+    kept = (event.queries, event.keys, event.weights)
+    return all(bool(tensor.isfinite().all()) for tensor in kept if tensor is not None)
 
 
 def sizes_of(event: AttentionEvent, images: int) -> _Size | None:
@@ -226,6 +262,48 @@ def _unknown(size: _Size, reason: str) -> Layout:
         where = f"the places of its {size.queries} queries and {size.keys} keys were not found"
     why = f"{where}: {reason}" if reason else where
     return Layout(TokenAxis(size.queries), TokenAxis(size.keys), members, kind, "unknown", why)
+
+
+def _by_halves(
+    model: VisionModel,
+    shape: tuple[int, ...],
+    events: Sequence[AttentionEvent],
+    layouts: list[Layout | None],
+) -> None:
+    """Find attention from one image to another, where two share the channels of the input."""
+    both = textures(shape)
+    half = shape[-3] // 2
+    first, second = both[0].clone(), both[0].clone()
+    first[..., :half, :, :] = both[1, ..., :half, :, :]
+    second[..., half:, :, :] = both[1, ..., half:, :, :]
+    trial = _run(model, torch.stack([both[0], first, second]), events, attention_only=True)
+    for index, (event, layout) in enumerate(zip(events, layouts, strict=True)):
+        if layout is None or layout.kind != "self":
+            continue
+        answers = [
+            [not _nowhere(seen[[0, image]]) for image in (1, 2)]
+            for side in ("queries", "keys")
+            for site in _sites(event, side, last=layout.images_last)[:1]
+            if (seen := trial.sites.get(site)) is not None and seen.size
+        ]
+        if len(answers) == 2 and sorted(answers) == [[False, True], [True, False]]:
+            layouts[index] = replace(layout, kind="cross")
+
+
+def _said(size: _Size, shape: tuple[int, ...], grid: tuple[int, int] | None) -> Layout | None:
+    """Lay tokens out as the user says (``load(grid=)``), where the counts agree with that."""
+    if grid is None or size.groups != 1 or len(shape) > 3:  # (rows, cols) says no order of frames
+        return None
+    rows, cols = grid
+    lattice = Grid(rows, cols, (shape[1] / rows, shape[2] / cols))
+    axes = []
+    for count in (size.queries, size.keys):
+        extra = count - lattice.size
+        if not 0 <= extra <= MAX_PREFIX:
+            return None
+        axes.append(TokenAxis(count, tuple(f"prefix {index}" for index in range(extra)), lattice))
+    members = np.arange(size.leading)[None]
+    return Layout(axes[0], axes[1], members, "self", "given")
 
 
 def _reference(layouts: Sequence[Layout]) -> TokenAxis | None:
@@ -300,19 +378,24 @@ def _by_rule(
         for index in waiting:
             size = sizes[index]
             assert size is not None
-            query, key = (
-                _plain(trial, _sites(events[index], side), count, candidates, chosen, grid, prefix)
-                for side, count in (("queries", size.queries), ("keys", size.keys))
-            )
-            if query is None or key is None:
-                continue
-            layouts[index] = Layout(
-                query_axis=query,
-                key_axis=key,
-                members=np.arange(size.leading)[None],
-                kind=_kind(events[index], query, key),
-                geometry="rule",
-            )
+            for last in (False, True):
+                query, key = (
+                    _plain(trial, sites, count, candidates, chosen, grid, prefix)
+                    for sites, count in (
+                        (_sites(events[index], "queries", last=last), size.queries),
+                        (_sites(events[index], "keys", last=last), size.keys),
+                    )
+                )
+                if query is not None and key is not None:
+                    layouts[index] = Layout(
+                        query_axis=query,
+                        key_axis=key,
+                        members=np.arange(size.leading)[None],
+                        kind=_kind(events[index], query, key),
+                        geometry="rule",
+                        images_last=last,
+                    )
+                    break
 
 
 def _plain(
@@ -347,15 +430,16 @@ def _placeless(count: int, prefix: tuple[str, ...]) -> TokenAxis:
     return TokenAxis(count, names)
 
 
-def _sites(event: AttentionEvent, side: str) -> tuple[Site, ...]:
+def _sites(event: AttentionEvent, side: str, *, last: bool = False) -> tuple[Site, ...]:
     """Where queries or keys of an event can be looked at, the best first."""
+    seen_as = ", images last" if last else ""
     if event.outlook is not None:
-        return ((event.call, "tokens"),)
-    if side == "queries":
-        behind: tuple[Site, ...] = ((event.scores.call, "q"),) if event.scores else ()
-        return (*behind, (event.call, "q" if event.source != "softmax" else "a"))
-    behind = ((event.scores.call, "k"),) if event.scores else ()
-    return (*behind, (event.call, "k" if event.source != "softmax" else "v"))
+        return ((event.call, f"tokens{seen_as}"),)
+    role = "q" if side == "queries" else "k"
+    of_softmax = {"q": "a", "k": "v"}[role]
+    behind = ((event.scores.call, f"{role}{seen_as}"),) if event.scores else ()
+    own = role if event.softmax is None else of_softmax
+    return (*behind, (event.call, f"{own}{seen_as}"))
 
 
 def _kind(event: AttentionEvent, query: TokenAxis, key: TokenAxis) -> Kind:
@@ -378,7 +462,12 @@ def _run(
 ) -> Trial:
     batch = model.to_device(batch)
     trial = Trial(events, batch, plan, attention_only=attention_only)
-    with model.evaluating() as parts, _remembered(parts), trial:
+    with (
+        model.evaluating() as parts,
+        _remembered(parts),
+        asked(parts, model.attention, trial.note_given),
+        trial,
+    ):
         model.run(batch)
     return trial
 
@@ -412,25 +501,29 @@ def _by_trace(
 ) -> dict[int, str]:
     """Let every token spell its address; give the reason where that fails."""
     finest = _finest(shape, stems)
-    sites, bits = _spelling(model, shape, events, finest)
+    sites, varying, bits = _spelling(model, shape, events, finest)
     reasons: dict[int, str] = {}
     for index in asked:
         size = sizes[index]
         assert size is not None
         event = events[index]
-        query, key, features = (
-            _places(sites, names, bits)
-            for names in (
-                _sites(event, "queries"),
-                _sites(event, "keys"),
-                ((event.scores.call, "features of q"),) if event.scores else (),
+        if any(site in varying for site in _sites(event, "queries")):
+            reasons[index] = _ACROSS
+            continue
+        for last in (False, True):
+            query, key, features = (
+                _places(sites, names, bits)
+                for names in (
+                    _sites(event, "queries", last=last),
+                    _sites(event, "keys", last=last),
+                    ((event.scores.call, "features of q"),) if event.scores else (),
+                )
             )
-        )
-        layout = _traced(event, size, query, key, features, finest, prefix)
-        if isinstance(layout, str):
-            reasons[index] = layout
-        else:
-            layouts[index] = layout
+            layout = _traced(event, size, query, key, features, finest, prefix)
+            if isinstance(layout, Layout):
+                layouts[index] = replace(layout, images_last=last)
+                break
+            reasons.setdefault(index, layout)
     return reasons
 
 
@@ -447,8 +540,15 @@ def _spelling(
     shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     finest: Grid,
-) -> tuple[dict[Site, np.ndarray], Sequence[int]]:
-    """Run the mixtures, in as many parts as memory asks for."""
+) -> tuple[dict[Site, np.ndarray], set[Site], Sequence[int]]:
+    """Run the mixtures, in as many parts as memory asks for.
+
+    Returns
+    -------
+    seen, varying, bits
+        What every site showed, the sites whose number of tokens is that of the images, and how
+        many of the mixtures spell the row, the column and the frame.
+    """
     masks, bits = address_bits(finest)
     both = textures(shape)
     # The highest bits of row, column and frame are enough to see what mixes tokens.
@@ -462,16 +562,22 @@ def _spelling(
         site: dict(zip((-2, -1, *highest), values, strict=True))
         for site, values in looking.sites.items()
     }
+    varying: set[Site] = set()
     for start in range(0, len(rest), together):
         part = rest[start : start + together]
         # The first texture leads each part: what is the same for all is the same as in the others.
         batch = torch.stack([both[0], *(mixture(both, masks[i], finest) for i in part)])
         trial = _run(model, batch, events, looking.plan)
+        varying |= {site for site, n in trial.tokens.items() if n != looking.tokens.get(site, n)}
         for site, values in trial.sites.items():
             if site in seen:
                 seen[site] |= dict(zip(part, values[1:], strict=True))
-    stacked = {site: np.stack([of[i] for i in sorted(of)]) for site, of in seen.items()}
-    return stacked, bits
+    whole = {
+        site: np.stack([values[index] for index in sorted(values)])
+        for site, values in seen.items()
+        if len({value.shape for value in values.values()}) == 1
+    }
+    return whole, varying, bits
 
 
 def _places(

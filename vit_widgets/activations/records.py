@@ -76,6 +76,7 @@ class AttentionRecord:
     mixed: bool = False
     _event: AttentionEvent = field(default=None)  # type: ignore[assignment]
     _members: np.ndarray = field(default=None)  # type: ignore[arg-type]
+    _images_last: bool = False
 
     @property
     def signed(self) -> bool:
@@ -218,10 +219,13 @@ class AttentionRecord:
     def _of(self, tensor: torch.Tensor, image: int, group: int) -> np.ndarray:
         """Pick one image and group of a kept tensor: (head, token, feature or key).
 
-        The leading axes of kept tensors are image-major; which of the rest are the heads of which
-        group the placement found out. Half precision becomes float32.
+        Which of the leading indices are the heads of which group, and whether images come first or
+        last among them, the placement found out. Half precision becomes float32.
         """
-        chosen = tensor.reshape(self.images, -1, *tensor.shape[-2:])[image]
+        if self._images_last:
+            chosen = tensor.reshape(-1, self.images, *tensor.shape[-2:])[:, image]
+        else:
+            chosen = tensor.reshape(self.images, -1, *tensor.shape[-2:])[image]
         chosen = chosen[torch.from_numpy(self._members[group]).to(chosen.device)].cpu()
         if chosen.is_floating_point():
             chosen = chosen.to(torch.promote_types(chosen.dtype, torch.float32))

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
@@ -86,6 +87,8 @@ class Trial(TorchFunctionMode):
     ----------
     sites
         For each site float32 (image, leading, token, feature): a token in a few numbers.
+    tokens
+        How many tokens each site has.
     plan
         How the operation at each step was cut.
     """
@@ -100,13 +103,14 @@ class Trial(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.sites: dict[Site, np.ndarray] = {}
+        self.tokens: dict[Site, int] = {}
         self.plan: dict[int, str] = dict(plan or {})
         self._looking = plan is None and not attention_only
         self._attention_only = attention_only
         self._input = batch.shape
         self._images = len(batch)
         self._features = HOW_MUCH if attention_only else EQUAL_OR_NOT
-        self._calls = self._step = 0
+        self._calls = self._step = self._given = 0
         self._scores = {
             e.scores.call: e.scores.keys for e in events if e.scores and e.form != "linear"
         }
@@ -184,6 +188,27 @@ class Trial(TorchFunctionMode):
         output = bound(args, kwargs, 0, "query", default=None).clone()
         self._seeing[output] = True
         return output, None
+
+    def note_given(
+        self, _module: nn.Module, inputs: tuple[Any, ...], output: Any, told: Any
+    ) -> Any:
+        """Look at what the user says of a module, and give every token back as it came."""
+        self._given += 1
+        call = -self._given
+        tensors = _tensors(inputs, {})
+        if isinstance(told, tuple):
+            self._note((call, "q"), told[0])
+            self._note((call, "k"), told[1])
+        else:
+            self._note((call, "q"), told)
+            for tensor in tensors:
+                if tensor.ndim >= 3 and tensor.shape[-2] == told.shape[-1]:
+                    self._note((call, "k"), tensor)
+        if isinstance(output, torch.Tensor):
+            for tensor in tensors:
+                if tensor.shape == output.shape:
+                    return tensor.clone()
+        return output
 
     def _note_adapted(self, name: str, args: Any, call: int) -> None:
         """Look at the tokens of an attention that is no softmax of q and k."""
@@ -395,17 +420,27 @@ class Trial(TorchFunctionMode):
 
     def _note(self, site: Site, rows: torch.Tensor) -> None:
         """Sum up the tokens of a site, (..., token, feature), in a few numbers each."""
+        self.tokens[site] = int(rows.shape[-2])
         self.sites[site] = summary(rows, self._images, self._features)
+        if rows.shape[0] != self._images and rows.shape[0] % self._images == 0:
+            # Images and heads (or windows) share the first axis; the images may come last in it.
+            turned = rows.unflatten(0, (-1, self._images)).transpose(0, 1)
+            call, role = site
+            self.sites[call, f"{role}, images last"] = summary(turned, self._images, self._features)
 
 
 def summary(rows: torch.Tensor, images: int, features: int) -> np.ndarray:
-    """Project (..., token, feature) to float32 (image, leading, token, `features`)."""
-    if rows.shape[0] % images or rows.ndim < 3:
-        return np.zeros((images, 0, 0, features), dtype=np.float32)
+    """Project (..., token, feature) to float32 (image, leading, token, `features`).
+
+    Empty where the first axis is no multiple of the images.
+    """
+    if rows.ndim < 3 or rows.shape[0] % images:
+        return np.zeros((images, 0, rows.shape[-2], features), dtype=np.float32)
     generator = torch.Generator().manual_seed(0)
     basis = torch.randn(rows.shape[-1], features, generator=generator)
     flat = rows.detach().reshape(-1, *rows.shape[-2:]).float().nan_to_num(posinf=0, neginf=0)
-    projected = flat @ basis.to(flat.device)
+    with torch.autocast(flat.device.type, enabled=False):
+        projected = flat @ basis.to(flat.device)
     return projected.reshape(images, -1, rows.shape[-2], features).cpu().numpy()
 
 

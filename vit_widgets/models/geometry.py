@@ -195,9 +195,11 @@ def _fitting(tokens: int, grids: Sequence[Grid], prefix: tuple[str, ...]) -> lis
     axes: list[TokenAxis] = []
     for grid in dict.fromkeys(grids):
         extra = tokens - grid.size
+        if grid.size == 1:
+            continue  # one patch is the whole image: every token would fit
         if extra in (len(prefix), 0):
             axes.insert(0, TokenAxis(tokens, prefix if extra else (), grid))
-        elif 0 < extra <= MAX_PREFIX:
+        elif 0 < extra <= min(MAX_PREFIX, grid.size):
             names = tuple(f"prefix {index}" for index in range(extra))
             axes.append(TokenAxis(tokens, names, grid))
     return axes
