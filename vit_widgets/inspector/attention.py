@@ -84,6 +84,8 @@ def _described(axis: TokenAxis | None, cache: ActivationCache) -> Axis | None:
 def _box(grid: Grid, cache: ActivationCache) -> Box:
     height, width = cache.images.shape[-2:]
     (top, left), (down, across) = grid.origin, grid.cell
+    if grid.frames > 1:  # the strip is as wide as its patches
+        width = round(grid.cols * across)
     return (
         top / height,
         left / width,
@@ -140,6 +142,10 @@ def layer_maps(
         if record.groups > 1:
             notes.append("the hatched patches cannot be seen from here")
     assert seen.grid is not None
+    if seen.grid.frames > 1:
+        frames, across = seen.grid.frames, seen.grid.across
+        notes.append(f"frames stand beside each other: {frames} frames of {across} columns")
+        places = np.full_like(places, np.nan)  # there are no pixels between one frame and another
     prefix = seen.prefix if seen.cells is None else ()
     return image_layer(
         values,
