@@ -210,6 +210,34 @@ def test_a_row_changes_with_the_patches_that_it_can_see_and_with_no_other(name):
     assert seen_and_not == ({True} if name in {"ViViT", "VideoMAE"} else {True, False})
 
 
+def test_a_class_token_of_frames_keeps_its_name_and_its_rows():
+    """Breaks when the class token that stands before the patches of every frame is lost, is taken
+    for a patch, or answers in another frame.
+    """
+    module, clip, grid = made("TimeSformer")
+    cache = vw.capture(module, clip)
+    over_time, over_space = cache.attention
+    assert over_time.query_axis.prefix == ()
+    assert over_space.query_axis.prefix == ("class",)
+    assert cache.placement.axis.prefix == ("class",)
+    assert over_space.groups == grid.frames
+    row = over_space.seen_from("class").reshape(2, grid.rows, grid.frames, grid.across)
+    column = over_space.seen_by("class").reshape(2, grid.rows, grid.frames, grid.across)
+    for frame in range(grid.frames):
+        weights = over_space.weights(group=frame)
+        assert np.array_equal(row[:, :, frame].reshape(2, -1), weights[:, 0, 1:])
+        assert np.array_equal(column[:, :, frame].reshape(2, -1), weights[:, 1:, 0])
+    assert np.isnan(over_time.seen_from("class")).all()
+
+
+def test_a_class_token_of_tubelets_keeps_its_name():
+    """Breaks when tokens that go frame by frame lose the one before them."""
+    [record] = vw.capture(*made("ViViT")[:2]).attention
+    assert record.query_axis.prefix == record.key_axis.prefix == ("class",)
+    laid = record.seen_from("class")[1]
+    assert np.allclose(laid.flat[record.key_axis.places[0, 1:]], record.weights()[1, 0, 1:])
+
+
 class Film(nn.Module):
     """Patches cut without a convolution, and attention before and after frames are joined."""
 

@@ -201,15 +201,6 @@ def tnt(tiny: Tiny, _model: nn.Module) -> Iterator[Both]:
         yield raster(product) if product.groups == 1 else same(unfolded(product.grid, 4))
 
 
-def volo(tiny: Tiny, _model: nn.Module) -> Iterator[Both]:
-    """Neighbourhoods of 3 x 3 around every second patch, then plain tokens."""
-    for product in tiny.products:
-        if product.kinds == "outlook":
-            yield same(unfolded(product.grid, 3, stride=2, padding=1))
-        else:
-            yield raster(product)
-
-
 def torchvision_maxvit(tiny: Tiny, model: nn.Module) -> Iterator[Both]:
     """The layers' own partition and swap."""
     from torchvision.models.maxvit import PartitionAttentionLayer
@@ -282,5 +273,4 @@ _PARTITIONS: dict[str, Callable[[Tiny, nn.Module], Iterator[Both]]] = {
     "transformers vit mae": _unknowable,
     "twins": functools.partial(everywhere, side=4),
     "vision_transformer_sam": _sam,
-    "volo": volo,
 }

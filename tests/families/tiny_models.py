@@ -69,8 +69,6 @@ class Tiny:
         Its attention, in execution order.
     random
         Whether a forward draws from torch's generator.
-    summed
-        Whether the weights meet their values in a sum or a factor of it, and in no product.
     """
 
     name: str
@@ -78,7 +76,6 @@ class Tiny:
     size: Shape
     products: tuple[Product, ...]
     random: bool = False
-    summed: bool = False
 
     @property
     def family(self) -> str:
@@ -88,7 +85,7 @@ class Tiny:
     def model(self) -> nn.Module:
         """Build it: the same weights each time, float64, attention far from uniform."""
         torch.manual_seed(0)
-        return shaken(self.build())
+        return settled(shaken(self.build()), self.images())
 
     def images(self, count: int = 2) -> torch.Tensor:
         """Random images that differ from each other."""
@@ -116,6 +113,21 @@ def shaken(module: nn.Module) -> nn.Module:
             elif parameter.ndim == 0:
                 parameter.fill_(0.7)
     return module.double().eval()
+
+
+def settled(module: nn.Module, images: torch.Tensor) -> nn.Module:
+    """Let batch norms take their statistics from some images, as after training.
+
+    Without them activations grow from layer to layer, until a softmax is one-hot.
+    """
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    if norms:
+        with torch.no_grad():
+            module(images)
+    return module.eval()
 
 
 # --- truths in a line -----------------------------------------------------------------------------
@@ -408,12 +420,12 @@ TIMM: tuple[Tiny, ...] = (
           Product(SAME, 4, 4, 1, (2, 2), (2, 2), mixed=True))),
     Tiny("efficientvim", named("efficientvim_m1", embed_dim=(16,) * 3, depths=(1,) * 3,
                                state_dim=(5, 4, 3)), (128, 128),
-         tuple(Product("state", states, side**2, 1, None, (side, side))
+         tuple(Product("state factorised", states, side**2, 1, None, (side, side))
                for states, side in ((5, 8), (4, 4), (3, 2)))),
     Tiny("efficientvit_mit", named("efficientvit_b0", widths=(8, 8, 8, 16, 16), depths=(1,) * 5,
                                    head_dim=8, head_widths=(16, 16)), (64, 64),
-         (Product("linear", 16, 16, 1, (4, 4), (4, 4)), Product("linear", 4, 4, 1, (2, 2), (2, 2))),
-         summed=True),
+         tuple(Product("linear", side**2, side**2, 1, (side, side), (side, side))
+               for side in (4, 2))),
     Tiny("efficientvit_msra", named("efficientvit_m0", img_size=128, embed_dim=(16,) * 3,
                                     key_dim=(4,) * 3, depth=(1,) * 3, num_heads=(2,) * 3,
                                     window_size=(4, 4, 4), kernels=(3,) * 4), (128, 128),
@@ -459,7 +471,7 @@ TIMM: tuple[Tiny, ...] = (
     Tiny("mobilevit", mobilevit("mobilevit", transformer_dim=16, num_heads=2), (64, 96),
          (Product(SAME, 96, 96, 4, (16, 24), (16, 24)),) * 2),
     Tiny("mobilevit[v2]", mobilevit("mobilevit2"), (64, 96),
-         (Product("additive", 1, 96, 4, None, (16, 24)),) * 2, summed=True),
+         (Product("additive", 1, 96, 4, None, (16, 24)),) * 2),
     # Keys stride by 4, then by 2 in each block; queries by 2 where the second stage begins.
     Tiny("mvitv2", mvitv2(), (64, 64), (reduced(16, 4), reduced(8, 8), reduced(8, 4))),
     Tiny("mvitv2[class]", mvitv2(use_cls_token=True), (64, 64),
@@ -470,9 +482,11 @@ TIMM: tuple[Tiny, ...] = (
     Tiny("nest", made("nest", "Nest", img_size=64, patch_size=4, num_levels=3,
                       embed_dims=(8, 8, 16), num_heads=(2, 2, 2), depths=(1, 1, 1)), (64, 64),
          (windowed(4, 16, 16), windowed(4, 8, 8), windowed(4, 4, 4))),
+    # Keys are means of consecutive tokens in raster order: two rows of 8, then one row of 4.
     Tiny("nextvit", made("nextvit", "NextViT", in_chans=3, stem_chs=(8, 8, 8), depths=(1, 1, 5, 1),
                          strides=(1, 2, 2, 2)), (64, 64),
-         (reduced(8, 2), reduced(4, 2), reduced(2, 2))),
+         (Product(REDUCED, 64, 4, 1, (8, 8), (4, 1)), Product(REDUCED, 16, 4, 1, (4, 4), (4, 1)),
+          reduced(2, 2))),
     # Patches of 16 pixels every 8: 7 x 7; then pooled with stride 2.
     Tiny("pit", named("pit_ti_224", img_size=64, base_dims=(8, 8, 8), depth=(1, 1, 1),
                       heads=(2, 2, 2)), (64, 64),
@@ -480,16 +494,17 @@ TIMM: tuple[Tiny, ...] = (
     Tiny("pvt_v2", named("pvt_v2_b0", depths=(1,) * 4, embed_dims=(8, 8, 16, 16),
                          num_heads=(1, 2, 2, 2), mlp_ratios=(2,) * 4), (64, 64),
          (reduced(16, 2), reduced(8, 2), reduced(4, 2), reduced(2, 2))),
-    Tiny("pvt_v2[linear]", named("pvt_v2_b2_li", depths=(1,) * 4, embed_dims=(8, 8, 16, 16),
-                                 num_heads=(1, 2, 2, 2), mlp_ratios=(2,) * 4), (64, 64),
-         (reduced(16, 7), reduced(8, 7), reduced(4, 7), reduced(2, 7))),
+    # Keys are pooled to 7 x 7 whatever the map.
+    Tiny("pvt_v2[linear]", named("pvt_v2_b2_li", depths=(1, 1), embed_dims=(8, 8), num_heads=(1, 2),
+                                 sr_ratios=(8, 4), mlp_ratios=(2, 2)), (64, 64),
+         (reduced(16, 7), reduced(8, 7))),
     Tiny("qwen3_vit", named("qwen3_vit_88m", depth=2, embed_dim=32, num_heads=2), (64, 96),
          plain(2, 4, 6)),
     Tiny("shvit", named("shvit_s1", embed_dim=(8, 16, 24), partial_dim=(8,) * 3, qk_dim=(4,) * 3,
                         depth=(1,) * 3), (128, 128), (reduced(4, 4), reduced(2, 2))),
     Tiny("swiftformer", named("swiftformer_xs", layers=[1] * 4, embed_dims=[8, 8, 16, 16]),
          (64, 64), tuple(Product("additive", 1, side**2, 1, None, (side, side))
-                         for side in (16, 8, 4, 2)), summed=True),
+                         for side in (16, 8, 4, 2))),
     Tiny("swin_transformer", named("swin_tiny_patch4_window7_224", img_size=(56, 84), **_SWIN),
          (56, 84), (*(windowed(7, 14, 21),) * 2, *(windowed(7, 7, 11),) * 2)),
     # Built for 56 x 56 and given 64 x 72: maps of 16 x 18 and 8 x 9, padded to whole windows.
@@ -541,11 +556,12 @@ TIMM: tuple[Tiny, ...] = (
                                          window_size=4, global_attn_indexes=(1,), **_PLAIN),
          (64, 96), (windowed(4, 4, 6), *plain(1, 4, 6))),
     Tiny("vitamin", vitamin, (64, 64), plain(2, 4, 4)),
-    # Each of 4 x 6 places, two patches apart, weighs 3 x 3 neighbours for 9 outputs.
+    # Each of 4 x 6 places, two patches apart, weighs 3 x 3 neighbours for 9 outputs, which are
+    # summed where they overlap: from patch to patch, with rows that sum to the number of places.
     Tiny("volo", made("volo", "VOLO", img_size=(64, 96), layers=(1, 1), embed_dims=(16, 24),
                       num_heads=(2, 3), downsamples=(True, False), outlook_attention=(True, False),
                       stem_hidden_dim=8), (64, 96),
-         (Product("outlook", 9, 9, 24, (8, 12), (8, 12)), *plain(1, 4, 6),
+         (Product("outlook", 96, 96, 1, (8, 12), (8, 12)), *plain(1, 4, 6),
           *(one_query(4, 6, 1),) * 2)),
     Tiny("xcit", named("xcit_nano_12_p16_224", img_size=(32, 48), **_PLAIN), (32, 48),
          (channels(8), channels(8), *(one_query(2, 3, 1),) * 2)),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import weakref
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -14,9 +14,11 @@ from torch import nn
 from vit_widgets.activations.given import asked
 from vit_widgets.activations.intercept import AttentionEvent, Interception
 from vit_widgets.activations.neurons import apart_from_attention, feed_forwards
+from vit_widgets.activations.output_places import OutputPlace, places_of_outputs
+from vit_widgets.activations.outputs import outputs_of
 from vit_widgets.activations.placement import Placement, place, sizes_of
 from vit_widgets.activations.records import AttentionRecord
-from vit_widgets.models import VisionModel, anatomy, load
+from vit_widgets.models import TokenAxis, VisionModel, anatomy, load
 
 Part = Literal["attention", "tokens", "neurons"]
 PARTS: tuple[Part, ...] = ("attention", "tokens", "neurons")
@@ -44,6 +46,8 @@ class ActivationCache:
         float32 (image, class) on the CPU, or ``None`` when the model returns no such scores.
     blocks
         Paths of the blocks whose outputs are in `tokens`.
+    neuron_blocks
+        Paths of the blocks whose hidden units are in `neurons`.
     placement
         Where the tokens lie on the image, or why that is not known.
 
@@ -59,20 +63,61 @@ class ActivationCache:
     attention: tuple[AttentionRecord, ...]
     logits: torch.Tensor | None
     blocks: tuple[str, ...]
+    neuron_blocks: tuple[str, ...]
     placement: Placement
+    _seen: Interception = field(repr=False)
     _tokens: tuple[torch.Tensor, ...] | None = field(default=None)
     _neurons: tuple[torch.Tensor, ...] | None = field(default=None)
 
     @property
     def tokens(self) -> tuple[torch.Tensor, ...]:
-        """Output of each block, the residual stream: (image, token, feature) as the model has it.
+        """Output of each block, the residual stream: (image, token, feature).
+
+        A map (image, row, col, feature) or (image, feature, row, col) is laid out in raster order
+        where the model confirms which of them it is, and given as the model has it where not.
 
         Raises
         ------
         ValueError
             If the capture did not keep them.
         """
-        return self._kept(self._tokens, "tokens")
+        kept = self._kept(self._tokens, "tokens")
+        if all(value.ndim == 3 for value in kept):
+            return kept
+        return tuple(
+            place.sequence(value) for value, place in zip(kept, self._token_places, strict=True)
+        )
+
+    @property
+    def token_axes(self) -> tuple[TokenAxis | None, ...]:
+        """Where the tokens of each block lie on the image; ``None`` where that is not known.
+
+        Asked of the model when it is first needed, like the places of attention.
+        """
+        self._kept(self._tokens, "tokens")
+        return tuple(place.axis for place in self._token_places)
+
+    @property
+    def neuron_axes(self) -> tuple[TokenAxis | None, ...]:
+        """Where the tokens of each feed-forward layer lie on the image, like `token_axes`.
+
+        Known where the layer has the tokens that its block returns.
+        """
+        kept = self._kept(self._neurons, "neurons")
+        axes = {
+            block: axis for block, axis in zip(self.blocks, self.token_axes, strict=True) if axis
+        }
+        found = [axes.get(block) for block in self.neuron_blocks]
+        return tuple(
+            axis if axis is not None and axis.size == values.shape[1] else None
+            for axis, values in zip(found, kept, strict=True)
+        )
+
+    @functools.cached_property
+    def _token_places(self) -> tuple[OutputPlace, ...]:
+        return places_of_outputs(
+            self.model, self._seen, tuple(self.images.shape), self.blocks, self._tokens or ()
+        )
 
     @property
     def neurons(self) -> tuple[torch.Tensor, ...]:
@@ -156,7 +201,7 @@ def capture(
         seen = Interception(parts, tuple(batch.shape), neurons=blockwise)
         repeated = anatomy.repeated_parts(parts) if "tokens" in keep else []
         with (
-            _outputs_of(repeated) as outputs,
+            outputs_of(repeated, len(batch)) as outputs,
             asked(parts, model.attention, seen.note_given),
             seen,
         ):
@@ -165,7 +210,10 @@ def capture(
     attending = [event.module for event in seen.attention]
     feeding = apart_from_attention(seen.neurons, attending)
     blocks = anatomy.blocks_around(parts, attending, (event.path for event in feeding))
+    hidden = feed_forwards(feeding, blocks)
     of_blocks = [(path, value) for path, value in outputs if path in blocks]
+    if not of_blocks and "tokens" in keep:
+        of_blocks = [(event.block, event.stream) for event in hidden if event.stream is not None]
     placement = Placement(None, reason="no attention was seen")
     if "attention" in keep and seen.attention:
         placement = _placement(model, seen, tuple(images.shape))
@@ -178,13 +226,11 @@ def capture(
         ),
         logits=None if scores is None else scores.detach().float().cpu(),
         blocks=tuple(name for name, _ in of_blocks),
+        neuron_blocks=tuple(event.block for event in hidden),
         placement=placement,
+        _seen=seen,
         _tokens=tuple(value for _, value in of_blocks) if "tokens" in keep else None,
-        _neurons=(
-            tuple(event.values for event in feed_forwards(feeding, blocks))
-            if "neurons" in keep
-            else None
-        ),
+        _neurons=tuple(event.values for event in hidden) if "neurons" in keep else None,
     )
 
 
@@ -228,27 +274,3 @@ def _records(
             _images_last=layout.images_last,
         )
         layer += 1
-
-
-@contextlib.contextmanager
-def _outputs_of(
-    parts: list[tuple[str, nn.Module]],
-) -> Iterator[list[tuple[str, torch.Tensor]]]:
-    """Collect what some parts return; the hooks are gone on exit, whatever happens."""
-    outputs: list[tuple[str, torch.Tensor]] = []
-
-    def keeping(name: str) -> Callable[..., None]:
-        def keep(_module: nn.Module, _args: Any, output: Any) -> None:
-            value = output[0] if isinstance(output, (tuple, list)) else output
-            if isinstance(value, torch.Tensor):
-                outputs.append((name, value.detach()))
-            # Returning nothing matters: a value would replace the part's output.
-
-        return keep
-
-    handles = [part.register_forward_hook(keeping(name)) for name, part in parts]
-    try:
-        yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()

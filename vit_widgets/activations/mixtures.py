@@ -125,9 +125,10 @@ def read_places(seen: np.ndarray, bits: Sequence[int]) -> Places:
     to_first = np.abs(seen[2:] - seen[0]).sum(axis=-1) / unit
     to_second = np.abs(seen[2:] - seen[1]).sum(axis=-1) / unit
     digits = np.where(to_first < SAME, 0, np.where(to_second < SAME, 1, 2))[: sum(bits)]
-    spelled = [_spelled(part) for part in np.split(digits, np.cumsum(bits)[:-1])]
-    starts, (height, width, depth), cleans = zip(*spelled, strict=True)
-    everywhere = (digits == 2).all(axis=0)  # a sum over the image has no place
+    parts = np.split(digits, np.cumsum(bits)[:-1])
+    starts, (height, width, depth), cleans = zip(*map(_spelled, parts), strict=True)
+    # A sum over the image, or over whole rows or columns of it, has no place.
+    everywhere = np.any([(part == 2).all(axis=0) for part in parts[:2]], axis=0)
     clean = bool((np.all(cleans, axis=0) & ~everywhere)[alive].all())
     row, col, frame = (np.where(alive, start, -1) for start in starts)
     return Places(row, col, frame, height, width, depth, clean)

@@ -101,6 +101,7 @@ class NeuronEvent:
     block: str = ""
     spatial: bool = False  # a convolution over neighbours stands between the projections
     gated: bool = False  # multiplied by something from outside the layer
+    stream: torch.Tensor | None = None  # what its output was added to, where no block returns it
 
     @property
     def narrow(self) -> bool:
@@ -147,11 +148,18 @@ class NeuronWatch:
 
     def __init__(self, parts: Iterable[tuple[str, nn.Module]], images: int) -> None:
         self._images = images
+        parts = list(parts)
+        self._images_second = any(
+            isinstance(part, nn.MultiheadAttention) and not part.batch_first for _, part in parts
+        )
         # Projected coordinates are position biases; they are kept as buffers.
         self._tables = {id(table) for _, part in parts for table in part._buffers.values()}
         self._units: MutableMapping[torch.Tensor, _Units] = WeakIdKeyDictionary()
         # Units that were joined with others (attention, in a parallel block) for one projection.
         self._joined: MutableMapping[torch.Tensor, torch.Tensor] = WeakIdKeyDictionary()
+        # Pairs of attention and feed-forward layer in a list: no block returns the residual stream.
+        lists = {path for path, part in parts if isinstance(part, nn.ModuleList)}
+        self._unreturned = any(path.rpartition(".")[0] in lists for path in lists)
         self._seen: list[NeuronEvent | None] = []
         self._projections = 0
 
@@ -278,6 +286,7 @@ class NeuronWatch:
             # Added to anything but itself it is the residual stream, no longer these units.
             if foreign or any(other.first != units.first for other in tagged):
                 self._units.pop(result, None)  # it may have been added in place
+                self._return(tagged, result)
                 active = [
                     part
                     for part, its in zip(tensors, known, strict=True)
@@ -296,11 +305,20 @@ class NeuronWatch:
             if isinstance(part, torch.Tensor):
                 self._units[part] = units
 
+    def _return(self, added: Iterable[_Units], result: torch.Tensor) -> None:
+        """Keep the stream that the output of a layer was added to, where no block returns it."""
+        for units in added if self._unreturned else ():
+            event = self._seen[units.ends] if units.ends is not None else None
+            if event is not None and units.ends is not None:
+                self._seen[units.ends] = replace(event, stream=result.detach())
+
     def _event(self, units: _Units, given: torch.Tensor, axis: int, module: str) -> NeuronEvent:
         values = given.detach().movedim(axis, -1)
         layout: Layout = "channels last" if axis == -1 else "channels first"
         lead = values.shape[0]
-        if values.ndim == 3 and axis == -1 and lead != self._images == values.shape[1]:
+        # (8, 2, width) of 2 images are 8 tokens, or 4 windows of 2: torch's attention knows.
+        second = values.ndim == 3 and axis == -1 and lead != self._images == values.shape[1]
+        if second and (self._images_second or lead % self._images):
             layout, values = "images second", values.transpose(0, 1)
             lead = self._images
         groups = lead // self._images if values.ndim > 2 and lead % self._images == 0 else 1

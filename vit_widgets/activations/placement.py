@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,6 +37,7 @@ from vit_widgets.activations.mixtures import (
     read_places,
     textures,
 )
+from vit_widgets.activations.outputs import outputs_of
 from vit_widgets.activations.trial import Site, Trial
 from vit_widgets.models import VisionModel, anatomy
 from vit_widgets.models.geometry import MAX_PREFIX, Grid, TokenAxis, candidate_axes
@@ -319,8 +320,7 @@ def _reference(layouts: Sequence[Layout]) -> TokenAxis | None:
     queried = [layout.query_axis for layout in layouts if layout.query_axis.grid is not None]
     finest = max(queried or axes, key=lambda axis: axis.grid.size if axis.grid else 0).grid
     assert finest is not None
-    prefixes = [axis.prefix for axis in axes if axis.cells is None]
-    prefix = max(prefixes, key=len, default=())
+    prefix = max((axis.prefix for axis in axes), key=len)
     return TokenAxis(len(prefix) + finest.size, prefix, finest)
 
 
@@ -458,6 +458,7 @@ def _run(
     events: Sequence[AttentionEvent],
     plan: dict[int, str] | None = None,
     *,
+    blocks: Collection[str] = (),
     attention_only: bool = False,
 ) -> Trial:
     batch = model.to_device(batch)
@@ -465,10 +466,12 @@ def _run(
     with (
         model.evaluating() as parts,
         _remembered(parts),
+        outputs_of([part for part in parts if part[0] in blocks], len(batch)) as outputs,
         asked(parts, model.attention, trial.note_given),
         trial,
     ):
         model.run(batch)
+    trial.note_outputs([value for _, value in outputs])
     return trial
 
 
@@ -500,8 +503,8 @@ def _by_trace(
     layouts: list[Layout | None],
 ) -> dict[int, str]:
     """Let every token spell its address; give the reason where that fails."""
-    finest = _finest(shape, stems)
-    sites, varying, bits = _spelling(model, shape, events, finest)
+    finest = finest_grid(shape, stems)
+    sites, varying, bits = spelling(model, shape, events, finest)
     reasons: dict[int, str] = {}
     for index in asked:
         size = sizes[index]
@@ -527,7 +530,8 @@ def _by_trace(
     return reasons
 
 
-def _finest(shape: tuple[int, ...], stems: Sequence[Grid]) -> Grid:
+def finest_grid(shape: tuple[int, ...], stems: Sequence[Grid]) -> Grid:
+    """Choose the finest patches that are told apart on an input of (channels, height, width)."""
     *video, _, height, width = shape
     cells = [stem.cell for stem in stems if min(stem.cell) >= FINEST]
     down, across = (int(side) for side in min(cells, default=(FINEST, FINEST)))
@@ -535,11 +539,12 @@ def _finest(shape: tuple[int, ...], stems: Sequence[Grid]) -> Grid:
     return Grid(-(-height // down), frames * -(-width // across), (down, across), frames=frames)
 
 
-def _spelling(
+def spelling(
     model: VisionModel,
     shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     finest: Grid,
+    blocks: Collection[str] = (),
 ) -> tuple[dict[Site, np.ndarray], set[Site], Sequence[int]]:
     """Run the mixtures, in as many parts as memory asks for.
 
@@ -555,9 +560,8 @@ def _spelling(
     highest = [sum(bits[:at]) for at, count in enumerate(bits) if count]
     rest = [index for index in range(len(masks)) if index not in highest]
     together = max(1, _MOST_PIXELS // math.prod((*shape[:-3], *shape[-2:])) - 2)
-    looking = _run(
-        model, torch.stack([*both, *(mixture(both, masks[i], finest) for i in highest)]), events
-    )
+    batch = torch.stack([*both, *(mixture(both, masks[i], finest) for i in highest)])
+    looking = _run(model, batch, events, blocks=blocks)
     seen: dict[Site, dict[int, np.ndarray]] = {
         site: dict(zip((-2, -1, *highest), values, strict=True))
         for site, values in looking.sites.items()
@@ -567,7 +571,7 @@ def _spelling(
         part = rest[start : start + together]
         # The first texture leads each part: what is the same for all is the same as in the others.
         batch = torch.stack([both[0], *(mixture(both, masks[i], finest) for i in part)])
-        trial = _run(model, batch, events, looking.plan)
+        trial = _run(model, batch, events, looking.plan, blocks=blocks)
         varying |= {site for site, n in trial.tokens.items() if n != looking.tokens.get(site, n)}
         for site, values in trial.sites.items():
             if site in seen:
@@ -620,7 +624,7 @@ def _traced(
         return "its keys depend on more than one place" if key.any else "its keys lie nowhere"
     key_grid, key_cells = _leading(on_keys, size.leading)
     if event.form == "outlook":
-        axis = _axis(size.keys, key_grid, key_cells[:1], prefix)
+        axis = axis_of_cells(size.keys, key_grid, key_cells[:1], prefix)
         members = np.arange(size.heads)[None]
         return Layout(axis, axis, members, "outlook", "adapter")
     if event.scores is None and event.source == "softmax" and not query.clean:
@@ -629,7 +633,7 @@ def _traced(
             return "its rows belong to no place"
         return Layout(
             TokenAxis(size.queries, tuple(f"feature {i}" for i in range(size.queries))),
-            _axis(size.keys, key_grid, key_cells[:1], prefix),
+            axis_of_cells(size.keys, key_grid, key_cells[:1], prefix),
             members.reshape(1, -1),
             "factorised",
             "traced",
@@ -645,19 +649,19 @@ def _traced(
     if groups is None:
         return "its heads do not agree on the places"
     queries, keys = query_cells[groups[:, 0]], key_cells[groups[:, 0]]
-    if _repeated(queries.reshape(1, -1)) and query_grid is not None:
+    if repeated(queries.reshape(1, -1)) and query_grid is not None:
         if event.of not in _ANSWERING_IN_PLACE or size.queries != size.keys:
             return "several of its queries lie on the same patch"
-        query_axis = key_axis = _axis(size.keys, key_grid, keys, prefix)
+        query_axis = key_axis = axis_of_cells(size.keys, key_grid, keys, prefix)
         return Layout(query_axis, key_axis, groups, "self", "adapter")
-    if _repeated(keys):
+    if repeated(keys):
         return "several of its keys lie on the same patch"
     query_axis = (
         _placeless(size.queries, ("every patch",) if event.form == "additive" else prefix)
         if query_grid is None
-        else _axis(size.queries, query_grid, queries, prefix)
+        else axis_of_cells(size.queries, query_grid, queries, prefix)
     )
-    key_axis = _axis(size.keys, key_grid, keys, prefix)
+    key_axis = axis_of_cells(size.keys, key_grid, keys, prefix)
     return Layout(query_axis, key_axis, groups, _kind(event, query_axis, key_axis), "traced")
 
 
@@ -699,18 +703,23 @@ def _hears(cells: np.ndarray, others: np.ndarray) -> bool:
     return bool(((cells >= 0) | (others < 0).all(axis=0)).all())
 
 
-def _repeated(cells: np.ndarray) -> bool:
+def repeated(cells: np.ndarray) -> bool:
     """Whether a cell occurs twice in a row."""
     ordered = np.sort(cells, axis=1)
     return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())
 
 
-def _axis(size: int, grid: Grid, cells: np.ndarray, prefix: tuple[str, ...]) -> TokenAxis:
-    """Describe positions; plain raster order after a prefix needs no table of cells."""
-    if len(cells) == 1:
-        extra = size - grid.size
-        plain = 0 <= extra <= MAX_PREFIX and (cells[0, :extra] == -1).all()
-        if plain and (cells[0, extra:] == np.arange(grid.size)).all():
-            names = prefix if len(prefix) == extra else tuple(f"prefix {i}" for i in range(extra))
+def axis_of_cells(size: int, grid: Grid, cells: np.ndarray, prefix: tuple[str, ...]) -> TokenAxis:
+    """Describe positions; plain raster order after a prefix needs no table of cells.
+
+    What begins every group and lies nowhere is a prefix where the rest are all patches, each once.
+    """
+    extra = size - grid.size // len(cells)
+    if 0 <= extra <= MAX_PREFIX and (cells[:, :extra] == -1).all():
+        patches = cells[:, extra:].reshape(-1)
+        names = prefix if len(prefix) == extra else tuple(f"prefix {i}" for i in range(extra))
+        if np.array_equal(patches, np.arange(grid.size)) and len(cells) == 1:
             return TokenAxis(size, names, grid)
+        if np.array_equal(np.sort(patches), np.arange(grid.size)):
+            return TokenAxis(size, names, grid, cells)
     return TokenAxis(size, (), grid, cells)

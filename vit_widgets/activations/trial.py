@@ -189,6 +189,15 @@ class Trial(TorchFunctionMode):
         self._seeing[output] = True
         return output, None
 
+    def note_outputs(self, outputs: Sequence[torch.Tensor]) -> None:
+        """Look at what the blocks returned: a sequence of tokens, or a map read in both ways."""
+        for index, value in enumerate(outputs):
+            if value.ndim == 3:
+                self._note((f"output {index}", "last"), value[:, None])
+            elif value.ndim == 4:
+                self._note((f"output {index}", "last"), value.flatten(1, 2)[:, None])
+                self._note((f"output {index}", "first"), value.flatten(2).mT[:, None])
+
     def note_given(
         self, _module: nn.Module, inputs: tuple[Any, ...], output: Any, told: Any
     ) -> Any:

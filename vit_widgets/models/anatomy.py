@@ -252,6 +252,26 @@ def _child(path: str, around: str) -> str:
     return path[len(around) + 1 :].partition(".")[0]
 
 
+def stream(output: Any, images: int) -> torch.Tensor | None:
+    """Find the tokens, or the feature map, in whatever a block returned; ``None`` without any.
+
+    The first tensor with the images on its first axis, else the first of all: a block may hand on
+    more than one (TNT its inner and outer tokens, EfficientViM its states).
+
+    Examples
+    --------
+    >>> inner, outer = torch.zeros(8, 16, 24), torch.zeros(2, 5, 96)
+    >>> stream((inner, outer), images=2).shape
+    torch.Size([2, 5, 96])
+    """
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
+    several = output if isinstance(output, (tuple, list)) else (output,)
+    tensors = [value for value in several if isinstance(value, torch.Tensor)]
+    of_images = [tensor for tensor in tensors if tensor.ndim and len(tensor) == images]
+    return next(iter((*of_images, *tensors)), None)
+
+
 def logits(output: Any) -> torch.Tensor | None:
     """Find the (image, class) scores in whatever a forward returned; ``None`` if there are none.
 

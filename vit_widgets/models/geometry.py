@@ -104,8 +104,8 @@ class TokenAxis:
         Where the others lie; ``None`` when that is not known, or when they lie nowhere.
     cells
         For windows and other arrangements int (group, size): index ``row * cols + col`` of each
-        position in `grid`, -1 for one without a place (padding). ``None``: one group, the patches
-        in raster order after the prefix.
+        position in `grid`, -1 for one without a place (padding; the prefix, which begins every
+        group). ``None``: one group, the patches in raster order after the prefix.
     """
 
     size: int
@@ -123,10 +123,16 @@ class TokenAxis:
             places[0, len(self.prefix) :] = np.arange(self.grid.size)
         return places
 
-    def find(self, cell: int) -> tuple[int, int] | None:
-        """Group and position of a cell of the grid, the first there is; ``None`` if none has it."""
-        groups, positions = np.nonzero(self.places == cell)
-        return (int(groups[0]), int(positions[0])) if len(groups) else None
+    def find(self, token: int | str) -> list[tuple[int, int]]:
+        """List group and position of a cell of the grid, or of a prefix token by its name.
+
+        A prefix token stands in every group, a cell in several where windows overlap.
+        """
+        if isinstance(token, str):
+            at = [self.prefix.index(token)] if token in self.prefix else []
+            return [(group, position) for group in range(len(self.places)) for position in at]
+        groups, positions = np.nonzero(self.places == token)
+        return list(zip(groups.tolist(), positions.tolist(), strict=True))
 
     def token(self, row: int, col: int) -> int:
         """Token index of a patch, counted from 0 with the prefix tokens first."""
