@@ -559,7 +559,8 @@ def spelling(
     # The highest bits of row, column and frame are enough to see what mixes tokens.
     highest = [sum(bits[:at]) for at, count in enumerate(bits) if count]
     rest = [index for index in range(len(masks)) if index not in highest]
-    together = max(1, _MOST_PIXELS // math.prod((*shape[:-3], *shape[-2:])) - 2)
+    # As many at once as the first run has anyway, and more where they are small.
+    together = max(1 + len(highest), _MOST_PIXELS // math.prod((*shape[:-3], *shape[-2:])) - 2)
     batch = torch.stack([*both, *(mixture(both, masks[i], finest) for i in highest)])
     looking = _run(model, batch, events, blocks=blocks)
     seen: dict[Site, dict[int, np.ndarray]] = {
