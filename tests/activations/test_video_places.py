@@ -282,3 +282,42 @@ def test_a_layer_that_joins_frames_says_that_it_has_no_place_on_the_strip():
     assert second.query_axis.grid is None
     assert "join" in second.reason
     assert "4 frames" in second.reason
+
+
+class PooledKeys(nn.Module):
+    """Tubelets of 2 frames that attend to keys pooled over windows of 3 x 3 x 3."""
+
+    def __init__(self, pool: str) -> None:
+        super().__init__()
+        self.pool = pool
+        self.patches = nn.Conv3d(3, 8, (2, 4, 4), (2, 4, 4))
+        self.depthwise = nn.Conv3d(8, 8, 3, (1, 2, 2), groups=8)
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        """Take (video, channels, frame, height, width)."""
+        x = self.patches(clip)
+        if self.pool == "maximum":
+            pooled = functional.max_pool3d(x, 3, (1, 2, 2), padding=1)
+        elif self.pool == "mean":
+            pooled = functional.avg_pool3d(x, 3, (1, 2, 2), padding=1)
+        else:
+            pooled = self.depthwise(functional.pad(x, (1,) * 6))
+        queries, keys = x.flatten(2).mT, pooled.flatten(2).mT
+        return functional.scaled_dot_product_attention(queries, keys, keys).mean(dim=1)
+
+
+@pytest.mark.parametrize("pool", ["maximum", "mean", "padded convolution"])
+def test_pools_of_three_axes_keep_the_cell_of_their_result(pool):
+    """Breaks when a pool or a padding along the frames is cut as if there were two axes."""
+    torch.manual_seed(0)
+    model = vw.load(
+        PooledKeys(pool).eval(), forward=lambda module, batch: module(batch.transpose(1, 2))
+    )
+    [record] = vw.capture(model, torch.rand(1, 6, 3, 16, 32)).attention
+    assert record.geometry == "traced", record.reason
+    for axis, grid in (
+        (record.query_axis, Grid(4, 24, (4, 4), frames=3)),
+        (record.key_axis, Grid(2, 12, (8, 8), frames=3)),
+    ):
+        assert axis.grid == grid
+        assert np.array_equal(axis.places, [numbered(grid).flatten().numpy() - 1])
