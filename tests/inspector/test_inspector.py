@@ -7,6 +7,7 @@ import pytest
 import timm
 import torch
 import traitlets
+import transformers
 from torch import nn
 
 import vit_widgets as vw
@@ -351,6 +352,73 @@ def test_a_window_is_drawn_alone_and_grids_change_with_the_layer():
     for values, (top, left) in ((first, (14, 28)), (second, (17, 24))):
         rows, cols = np.nonzero(~np.isnan(values.reshape(56, 56)))
         assert (rows.min(), rows.max(), cols.min(), cols.max()) == (top, top + 6, left, left + 6)
+    inspector.close()
+
+
+def test_a_video_is_drawn_as_a_strip_of_its_frames():
+    """Breaks when frames are drawn in another order than their patches, when a patch answers for
+    another frame, or when the class token of a frame is lost.
+    """
+    torch.manual_seed(0)
+    net = transformers.TimesformerForVideoClassification(
+        transformers.TimesformerConfig(
+            image_size=24, patch_size=8, num_frames=3, hidden_size=16, num_hidden_layers=1,
+            num_attention_heads=2, intermediate_size=32, num_labels=5,
+        )
+    ).eval()  # fmt: skip
+    colours = np.array([[200, 0, 0], [0, 200, 0], [0, 0, 200]], np.uint8)
+    clip = np.tile(colours[:, None, None], (1, 24, 24, 1))
+    row, frame, col = 1, 2, 0
+    patch = 1 + row * 9 + frame * 3 + col
+    inspector = vw.inspect(net, [clip, clip[::-1]], query=patch)
+    assert inspector.wait(60)
+    assert "3 frames of 3 × 3 patches · class token" in inspector.subtitle
+    assert inspector.image_names == ["video 0", "video 1"]
+    picture = unpack(inspector.image)
+    assert picture.shape == (24, 3 * 24, 3)
+    assert np.abs(picture[12, 12::24].astype(int) - colours).max() <= 1
+    assert np.abs(unpack(inspector.thumbnails)[:, 9, 9].astype(int) - colours[[0, 2]]).max() <= 1
+    assert inspector.maps["reference"]["grid"] == [3, 9]
+
+    over_time, over_space = inspector.maps["layers"]
+    assert inspector.cache.attention[1].name.endswith("layer.0.attention.attention")
+    for layer in (over_time, over_space):
+        assert "frames stand beside each other: 3 frames of 3 columns" in layer["note"]
+        assert layer["box"] == [0, 0, 1, 1]
+        assert np.isnan(unpack(layer["distance"])).all()
+    at = inspector.maps["queries"].index(patch)
+    seen = ~np.isnan(unpack(over_time["cells"])[at, 0]).reshape(3, 3, 3)  # row, frame, column
+    assert np.argwhere(seen).tolist() == [[row, time, col] for time in range(3)]
+    seen = ~np.isnan(unpack(over_space["cells"])[at, 0]).reshape(3, 3, 3)
+    assert seen[:, frame].all()
+    assert seen.sum() == 9
+    record = inspector.cache.attention[1]
+    own = record.weights(group=frame, query=1 + 3 * row + col)
+    assert np.allclose(unpack(over_space["prefix_values"])[at], own[:, :1])
+
+    inspector.query = 0  # the class token: of no layer over time, of every frame over space
+    assert inspector.wait(60)
+    over_time, over_space = inspector.maps["layers"]
+    assert np.isnan(unpack(over_time["cells"])[0]).all()
+    assert not np.isnan(unpack(over_space["cells"])[0]).any()
+    inspector.close()
+
+
+def test_a_model_of_videos_opens_on_pictures_that_stand_still():
+    """Breaks when the scenes of the demo are taken for the frames of one video."""
+    net = transformers.VideoMAEForVideoClassification(
+        transformers.VideoMAEConfig(
+            image_size=16, patch_size=8, num_frames=4, hidden_size=16, num_hidden_layers=1,
+            num_attention_heads=2, intermediate_size=32, num_labels=5,
+        )
+    ).eval()  # fmt: skip
+    inspector = vw.inspect(net)
+    assert inspector.wait(60)
+    assert inspector.image_names == ["video 0", "video 1", "video 2"]
+    picture = unpack(inspector.image)
+    assert picture.shape == (16, 32, 3)
+    assert np.array_equal(picture[:, :16], picture[:, 16:])
+    assert inspector.cache.model.picture(inspector.cache.images[0]).shape == (4, 16, 16, 3)
     inspector.close()
 
 

@@ -16,7 +16,7 @@ from vit_widgets.activations.intercept import AttentionEvent, Interception
 from vit_widgets.activations.neurons import apart_from_attention, feed_forwards
 from vit_widgets.activations.output_places import OutputPlace, places_of_outputs
 from vit_widgets.activations.outputs import outputs_of
-from vit_widgets.activations.placement import Placement, place, sizes_of, unplaced
+from vit_widgets.activations.placement import Placement, place, sizes_of
 from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.models import TokenAxis, VisionModel, anatomy, load
 
@@ -38,7 +38,8 @@ class ActivationCache:
     model
         The model that was run.
     images
-        What it was given: float tensor (image, channels, height, width), on the CPU.
+        What it was given: float tensor (image, channels, height, width), on the CPU; of videos
+        (video, frame, channels, height, width).
     attention
         One record for each attention of the model, in execution order.
     logits
@@ -235,15 +236,12 @@ def capture(
 
 def placement_of(model: VisionModel, seen: Interception, shape: tuple[int, ...]) -> Placement:
     """Give the token layout of a model at an input shape, found once."""
-    if len(shape) != 4:
-        return unplaced(seen.attention, shape[0], "the places of tokens in a video are not known")
     known = _placements.setdefault(model.module, {})
-    images, channels, height, width = shape
     # The user's own words about a module are part of the question.
     question = (shape[1:], model.forward, model.grid, tuple((model.attention or {}).items()))
     found = known.get(question)
-    if found is None or not found.fits(seen.attention, images):
-        found = place(model, (channels, height, width), seen.attention, seen.stems, images)
+    if found is None or not found.fits(seen.attention, shape[0]):
+        found = place(model, shape[1:], seen.attention, seen.stems, shape[0])
         known[question] = found
     return found
 

@@ -10,6 +10,7 @@ attention) is why there is no second mechanism.
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field, replace
@@ -37,7 +38,8 @@ SOFTMAXES = {"softmax", "_softmax"}
 COUNTED = {*FUSED, *SOFTMAXES, *PRODUCTS, "normalize"}
 """The calls that are numbered, so that a trial forward meets the same ones again."""
 
-_BEGINNINGS = {*COUNTED, *CHOOSING, "conv2d"}
+_STEMS = {"conv2d", "conv3d"}
+_BEGINNINGS = {*COUNTED, *CHOOSING, *_STEMS}
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ class Interception(TorchFunctionMode):
             self._note_softmax(name, args, kwargs, result, call)
         elif name in PRODUCTS:
             result = self._note_product(product_of(name, args, kwargs), result, call)
-        elif name == "conv2d":
+        elif name in _STEMS:
             self._note_stem(args, kwargs, result)
         if self._following and name not in SOFTMAXES and name not in PRODUCTS:
             self._follow(name, args, kwargs, result)
@@ -507,15 +509,22 @@ class Interception(TorchFunctionMode):
     # --- the rest that a forward tells ----------------------------------------------------------
 
     def _note_stem(self, args: Any, kwargs: Any, result: torch.Tensor) -> None:
-        """Recognise a convolution that cuts the image, or a resized copy, and its grid."""
+        """Recognise a convolution that cuts the image, or a resized copy, and its grid.
+
+        Of a video, (image, frame, channels, height, width), it takes the frames one by one, or as
+        an axis of its own behind the channels.
+        """
         image = bound(args, kwargs, 0, "input", default=None)
-        if image.shape[:2] != self._image_shape[:2]:
+        *pictures, channels, height, width = self._image_shape
+        cut = math.prod(pictures if image.ndim == 4 else pictures[:1])
+        if tuple(image.shape[:2]) != (cut, channels):
             return
         rows, cols = int(result.shape[-2]), int(result.shape[-1])
         cell: tuple[float, float] = pair(bound(args, kwargs, 3, "stride", default=1))
-        if tuple(image.shape) != self._image_shape:
-            cell = (self._image_shape[-2] / rows, self._image_shape[-1] / cols)
-        self.stems.append(Grid(rows, cols, cell))
+        if tuple(image.shape[-2:]) != (height, width):
+            cell = (height / rows, width / cols)
+        frames = math.prod((len(result), *result.shape[2:-2])) // pictures[0]
+        self.stems.append(Grid(rows, frames * cols, cell, frames=frames))
 
     def _running(self) -> str:
         """Path of the innermost module whose forward is on the stack, read off the frames.
@@ -593,5 +602,6 @@ def bound(args: Any, kwargs: Any, place: int, name: str, *, default: Any) -> Any
 
 
 def pair(value: Any) -> tuple[int, int]:
-    """Read a size that is one number or two."""
-    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[-1]))
+    """Read a size that is one number or two, or of three the last two."""
+    down, across = (value, value) if isinstance(value, int) else (value[-2:][0], value[-1])
+    return int(down), int(across)

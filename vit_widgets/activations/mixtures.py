@@ -1,19 +1,22 @@
 """Images whose patches carry their own address, and the reading of it.
 
-Two textures are mixed patch by patch. Which patches take the second one is a bit of their row or
-column number; a token that is a function of one place alone equals, in each mixture, what it was
-in one texture or in the other, and so spells its address. A token that was merged from 2 x 2
-patches finds both textures in the mixtures of the lowest bits, and spells the rest.
+Two textures are mixed patch by patch. Which patches take the second one is a bit of their row,
+column or frame number (an image is a video of one frame); a token that is a function of one place
+alone equals, in each mixture, what it was in one texture or in the other, and so spells its
+address. A token that was merged from 2 x 2 patches finds both textures in the mixtures of the
+lowest bits, and spells the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from vit_widgets.models.geometry import Grid, TokenAxis
+from vit_widgets.models.video import patches_of_frames
 
 SAME = 0.01
 """Part of the difference of the textures up to which two tokens are the same."""
@@ -32,9 +35,10 @@ class Places:
 
     Attributes
     ----------
-    row, col
-        First patch that a token covers, int (leading, token); -1 where it depends on no pixel.
-    height, width
+    row, col, frame
+        First patch that a token covers, int (leading, token), `col` within the frame; -1 where it
+        depends on no pixel.
+    height, width, depth
         How many patches it covers, int (leading, token).
     clean
         Whether every token that depends on pixels spells one address.
@@ -42,15 +46,17 @@ class Places:
 
     row: np.ndarray
     col: np.ndarray
+    frame: np.ndarray
     height: np.ndarray
     width: np.ndarray
+    depth: np.ndarray
     clean: bool
 
     @classmethod
     def nowhere(cls, leading: int, tokens: int) -> Places:
         """Say of some tokens that they depend on no pixel."""
-        none = np.full((leading, tokens), -1)
-        return cls(none, none, np.ones_like(none), np.ones_like(none), clean=True)
+        none, one = (np.full((leading, tokens), value) for value in (-1, 1))
+        return cls(none, none, none, one, one, one, clean=True)
 
     @property
     def any(self) -> bool:
@@ -58,38 +64,49 @@ class Places:
         return bool((self.row >= 0).any())
 
 
-def textures(shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor:
-    """Draw the two textures: float32 (2, channels, height, width)."""
+def textures(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+    """Draw the two textures: float32 (2, channels, height, width), frames before the channels."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn((2, *shape), generator=generator)
 
 
 def mixture(both: torch.Tensor, second: np.ndarray, finest: Grid) -> torch.Tensor:
     """Take the second texture in some patches: `second` is bool (row, col) of the finest grid."""
-    height, width = both.shape[-2:]
+    *video, _, height, width = both.shape[1:]
     rows = np.minimum((np.arange(height) / finest.cell[0]).astype(int), finest.rows - 1)
-    cols = np.minimum((np.arange(width) / finest.cell[1]).astype(int), finest.cols - 1)
-    return torch.where(torch.from_numpy(second[np.ix_(rows, cols)]), both[1], both[0])
+    cols = np.minimum((np.arange(width) / finest.cell[1]).astype(int), finest.across - 1)
+    frames = patches_of_frames(video[0] if video else 1, finest.frames)
+    taken = second[rows[:, None], finest.across * frames[:, None, None] + cols]
+    return torch.where(torch.from_numpy(taken).reshape(*video, 1, height, width), both[1], both[0])
 
 
-def address_bits(finest: Grid) -> tuple[list[np.ndarray], int, int]:
-    """List the masks that spell an address, bool (row, col): of rows, then of columns.
+def address_bits(finest: Grid) -> tuple[list[np.ndarray], tuple[int, int, int]]:
+    """List the masks that spell an address, bool (row, col): of rows, of columns, of frames.
 
     The highest bits come first.
 
     Returns
     -------
-    masks, row_bits, col_bits
+    masks : list of numpy.ndarray
+    bits : tuple of int
+        How many masks are of rows, of columns, and of frames (none for an image).
     """
     row, col = np.mgrid[: finest.rows, : finest.cols]
-    row_bits = max(1, (finest.rows - 1).bit_length())
-    col_bits = max(1, (finest.cols - 1).bit_length())
-    masks = [(row >> bit) & 1 == 1 for bit in reversed(range(row_bits))]
-    masks += [(col >> bit) & 1 == 1 for bit in reversed(range(col_bits))]
-    return masks, row_bits, col_bits
+    frame, col = np.divmod(col, finest.across)
+    bits = (
+        max(1, (finest.rows - 1).bit_length()),
+        max(1, (finest.across - 1).bit_length()),
+        (finest.frames - 1).bit_length(),
+    )
+    masks = [
+        (number >> bit) & 1 == 1
+        for number, count in zip((row, col, frame), bits, strict=True)
+        for bit in reversed(range(count))
+    ]
+    return masks, bits
 
 
-def read_places(seen: np.ndarray, row_bits: int, col_bits: int) -> Places:
+def read_places(seen: np.ndarray, bits: Sequence[int]) -> Places:
     """Read addresses off what a site showed.
 
     Parameters
@@ -97,8 +114,8 @@ def read_places(seen: np.ndarray, row_bits: int, col_bits: int) -> Places:
     seen
         float32 (image, leading, token, feature); the images are the two textures, then the
         mixtures of :func:`address_bits` in their order.
-    row_bits, col_bits
-        How many mixtures spell the row, and the column.
+    bits
+        How many mixtures spell the row, the column, and the frame.
     """
     seen = seen.astype(np.float64)
     apart = np.abs(seen[1] - seen[0]).sum(axis=-1)
@@ -107,14 +124,14 @@ def read_places(seen: np.ndarray, row_bits: int, col_bits: int) -> Places:
     unit = np.where(alive, apart, 1)
     to_first = np.abs(seen[2:] - seen[0]).sum(axis=-1) / unit
     to_second = np.abs(seen[2:] - seen[1]).sum(axis=-1) / unit
-    digits = np.where(to_first < SAME, 0, np.where(to_second < SAME, 1, 2))[: row_bits + col_bits]
-    row, height, clean_row = _spelled(digits[:row_bits])
-    col, width, clean_col = _spelled(digits[row_bits:])
+    digits = np.where(to_first < SAME, 0, np.where(to_second < SAME, 1, 2))[: sum(bits)]
+    parts = np.split(digits, np.cumsum(bits)[:-1])
+    starts, (height, width, depth), cleans = zip(*map(_spelled, parts), strict=True)
     # A sum over the image, or over whole rows or columns of it, has no place.
-    both = digits == 2
-    everywhere = both[:row_bits].all(axis=0) | both[row_bits:].all(axis=0)
-    clean = bool((clean_row & clean_col & ~everywhere)[alive].all())
-    return Places(np.where(alive, row, -1), np.where(alive, col, -1), height, width, clean)
+    everywhere = np.any([(part == 2).all(axis=0) for part in parts[:2]], axis=0)
+    clean = bool((np.all(cleans, axis=0) & ~everywhere)[alive].all())
+    row, col, frame = (np.where(alive, start, -1) for start in starts)
+    return Places(row, col, frame, height, width, depth, clean)
 
 
 def _spelled(digits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -159,18 +176,25 @@ def grid_of(places: Places, finest: Grid) -> tuple[Grid, np.ndarray] | None:
     if not places.clean or not alive.any():
         return None
     down = _Lattice.of(places.row[alive], places.height[alive], finest.rows)
-    across = _Lattice.of(places.col[alive], places.width[alive], finest.cols)
+    across = _Lattice.of(places.col[alive], places.width[alive], finest.across)
     if down is None or across is None:
         return None
+    frames, joined = finest.frames, int(places.depth[alive].max())
+    if frames > 1:  # beside each other without a gap, also where a layer holds but some of them
+        across = _Lattice(0, across.step, finest.across // across.step)
+        if across.step * across.count != finest.across or frames % joined:
+            return None
+        frames //= joined
     grid = Grid(
         down.count,
-        across.count,
+        frames * across.count,
         (down.step * finest.cell[0], across.step * finest.cell[1]),
         (down.first * finest.cell[0], across.first * finest.cell[1]),
+        frames,
     )
     row = (places.row - down.first) // down.step
-    col = (places.col - across.first) // across.step
-    return grid, np.where(alive, row * across.count + col, -1)
+    col = (places.col - across.first) // across.step + across.count * (places.frame // joined)
+    return grid, np.where(alive, row * grid.cols + col, -1)
 
 
 def halves(grid: Grid, seed: int = 0) -> np.ndarray:

@@ -64,9 +64,7 @@ def places_of_outputs(
         return (OutputPlace(),) * len(outputs)
     _, channels, height, width = shape
     finest = finest_grid((channels, height, width), seen.stems)
-    sites, _, row_bits, col_bits = spelling(
-        model, (channels, height, width), seen.attention, finest, set(blocks)
-    )
+    sites, _, bits = spelling(model, (channels, height, width), seen.attention, finest, set(blocks))
     seen_outputs = {call for call, _ in sites if str(call).startswith("output ")}
     if len(seen_outputs) != len(outputs):  # taken from the residual stream, not from the blocks
         return (OutputPlace(),) * len(outputs)
@@ -78,7 +76,7 @@ def places_of_outputs(
             showed = sites.get((f"output {index}", way))
             on = None
             if showed is not None and showed.size:
-                on = grid_of(read_places(showed, row_bits, col_bits), finest)
+                on = grid_of(read_places(showed, bits), finest)
             if on is not None and not repeated(on[1]):
                 grid, cells = on
                 tokens = cells.shape[1]

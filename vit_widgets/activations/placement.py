@@ -16,6 +16,7 @@ of its own place alone.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -144,15 +145,17 @@ class _Size:
 
 def place(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     stems: Sequence[Grid],
     images: int,
 ) -> Placement:
     """Find and confirm where a model's tokens lie on an input of (channels, height, width).
 
-    Costs three forwards for a plain model, and twenty for one with windows or pools, once for each
-    model and size; no attention is computed in them.
+    Of a video, (frame, channels, height, width), they lie on its frames beside each other.
+
+    Costs three forwards for a plain model, and twenty for one with windows, pools or frames, once
+    for each model and size; no attention is computed in them.
 
     Parameters
     ----------
@@ -181,7 +184,8 @@ def place(
         for index, (event, size) in enumerate(zip(events, sizes, strict=True))
         if size is not None and not event.chosen and index not in broken
     ]
-    _by_rule(model, shape, events, sizes, asked, stems, prefix, layouts)
+    if len(shape) == 3:  # the tokens of a video go frame by frame, and no row of the strip does
+        _by_rule(model, shape, events, sizes, asked, stems, prefix, layouts)
     left = [index for index in asked if layouts[index] is None]
     reasons: dict[int, str] = {}
     if left:
@@ -197,24 +201,17 @@ def place(
             if index in broken:
                 reason = "the model computes NaN or infinity"
             layouts[index] = _unknown(size, reason)
-    if shape[0] >= 6 and shape[0] % 2 == 0:
+    if shape[-3] >= 6 and shape[-3] % 2 == 0:
         _by_halves(model, shape, events, layouts)
     known = [layout for layout in layouts if layout is not None]
     axis = _reference(known)
     reason = "" if axis else next((one.reason for one in known if one.reason), "")
-    return Placement(axis, tuple(layouts), reason)
+    return Placement(axis, tuple(one and _on_strip(one, axis) for one in layouts), reason)
 
 
 def _finite(event: AttentionEvent) -> bool:
     kept = (event.queries, event.keys, event.weights)
     return all(bool(tensor.isfinite().all()) for tensor in kept if tensor is not None)
-
-
-def unplaced(events: Sequence[AttentionEvent], images: int, reason: str) -> Placement:
-    """Place nothing, for one reason."""
-    sizes = [sizes_of(event, images) for event in events]
-    layouts = [None if size is None else _unknown(size, reason) for size in sizes]
-    return Placement(None, tuple(layouts), reason)
 
 
 def sizes_of(event: AttentionEvent, images: int) -> _Size | None:
@@ -270,15 +267,16 @@ def _unknown(size: _Size, reason: str) -> Layout:
 
 def _by_halves(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     layouts: list[Layout | None],
 ) -> None:
     """Find attention from one image to another, where two share the channels of the input."""
     both = textures(shape)
-    half = shape[0] // 2
+    half = shape[-3] // 2
     first, second = both[0].clone(), both[0].clone()
-    first[:half], second[half:] = both[1, :half], both[1, half:]
+    first[..., :half, :, :] = both[1, ..., :half, :, :]
+    second[..., half:, :, :] = both[1, ..., half:, :, :]
     trial = _run(model, torch.stack([both[0], first, second]), events, attention_only=True)
     for index, (event, layout) in enumerate(zip(events, layouts, strict=True)):
         if layout is None or layout.kind != "self":
@@ -293,9 +291,9 @@ def _by_halves(
             layouts[index] = replace(layout, kind="cross")
 
 
-def _said(size: _Size, shape: tuple[int, int, int], grid: tuple[int, int] | None) -> Layout | None:
+def _said(size: _Size, shape: tuple[int, ...], grid: tuple[int, int] | None) -> Layout | None:
     """Lay tokens out as the user says (``load(grid=)``), where the counts agree with that."""
-    if grid is None or size.groups != 1:
+    if grid is None or size.groups != 1 or len(shape) > 3:  # (rows, cols) says no order of frames
         return None
     rows, cols = grid
     lattice = Grid(rows, cols, (shape[1] / rows, shape[2] / cols))
@@ -322,9 +320,23 @@ def _reference(layouts: Sequence[Layout]) -> TokenAxis | None:
     queried = [layout.query_axis for layout in layouts if layout.query_axis.grid is not None]
     finest = max(queried or axes, key=lambda axis: axis.grid.size if axis.grid else 0).grid
     assert finest is not None
-    prefixes = [axis.prefix for axis in axes if axis.cells is None]
-    prefix = max(prefixes, key=len, default=())
+    prefix = max((axis.prefix for axis in axes), key=len)
     return TokenAxis(len(prefix) + finest.size, prefix, finest)
+
+
+def _on_strip(layout: Layout, reference: TokenAxis | None) -> Layout:
+    """Give up the places of a layer that joins frames which lie apart in the picture."""
+    grids = [axis.grid for axis in (layout.query_axis, layout.key_axis) if axis.grid is not None]
+    frames = reference.grid.frames if reference and reference.grid else 1
+    if all(grid.frames == frames for grid in grids):
+        return layout
+    return replace(
+        layout,
+        query_axis=TokenAxis(layout.query_axis.size),
+        key_axis=TokenAxis(layout.key_axis.size),
+        geometry="unknown",
+        reason=f"its tokens join several of the {frames} frames that other layers tell apart",
+    )
 
 
 # --- plain layouts ------------------------------------------------------------------------------
@@ -332,7 +344,7 @@ def _reference(layouts: Sequence[Layout]) -> TokenAxis | None:
 
 def _by_rule(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     sizes: Sequence[_Size | None],
     asked: Sequence[int],
@@ -348,7 +360,8 @@ def _by_rule(
         for count in (size.queries, size.keys)
         if count > 1
     }
-    candidates = {count: candidate_axes(count, shape[1:], stems, prefix) for count in counts}
+    height, width = shape[-2:]
+    candidates = {count: candidate_axes(count, (height, width), stems, prefix) for count in counts}
     if not all(axes or count <= MAX_PREFIX for count, axes in candidates.items()):
         return
     grids = {axis.grid for axes in candidates.values() for axis in axes[:2]}
@@ -490,7 +503,7 @@ def remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
 
 def _by_trace(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     sizes: Sequence[_Size | None],
     asked: Sequence[int],
@@ -500,7 +513,7 @@ def _by_trace(
 ) -> dict[int, str]:
     """Let every token spell its address; give the reason where that fails."""
     finest = finest_grid(shape, stems)
-    sites, varying, row_bits, col_bits = spelling(model, shape, events, finest)
+    sites, varying, bits = spelling(model, shape, events, finest)
     reasons: dict[int, str] = {}
     for index in asked:
         size = sizes[index]
@@ -511,7 +524,7 @@ def _by_trace(
             continue
         for last in (False, True):
             query, key, features = (
-                _places(sites, names, row_bits, col_bits)
+                _places(sites, names, bits)
                 for names in (
                     _sites(event, "queries", last=last),
                     _sites(event, "keys", last=last),
@@ -526,65 +539,67 @@ def _by_trace(
     return reasons
 
 
-def finest_grid(shape: tuple[int, int, int], stems: Sequence[Grid]) -> Grid:
+def finest_grid(shape: tuple[int, ...], stems: Sequence[Grid]) -> Grid:
     """Choose the finest patches that are told apart on an input of (channels, height, width)."""
-    _, height, width = shape
+    *video, _, height, width = shape
     cells = [stem.cell for stem in stems if min(stem.cell) >= FINEST]
-    down, across = min(cells, default=(FINEST, FINEST))
-    return Grid(-(-height // int(down)), -(-width // int(across)), (int(down), int(across)))
+    down, across = (int(side) for side in min(cells, default=(FINEST, FINEST)))
+    frames = max((stem.frames for stem in stems), default=math.prod(video))
+    return Grid(-(-height // down), frames * -(-width // across), (down, across), frames=frames)
 
 
 def spelling(
     model: VisionModel,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     events: Sequence[AttentionEvent],
     finest: Grid,
     blocks: Collection[str] = (),
-) -> tuple[dict[Site, np.ndarray], set[Site], int, int]:
+) -> tuple[dict[Site, np.ndarray], set[Site], Sequence[int]]:
     """Run the mixtures, in as many parts as memory asks for.
 
     Returns
     -------
-    seen, varying, row_bits, col_bits
-        What every site showed, and the sites whose number of tokens is that of the images.
+    seen, varying, bits
+        What every site showed, the sites whose number of tokens is that of the images, and how
+        many of the mixtures spell the row, the column and the frame.
     """
-    masks, row_bits, col_bits = address_bits(finest)
+    masks, bits = address_bits(finest)
     both = textures(shape)
-    images = [mixture(both, mask, finest) for mask in masks]
-    # The highest bits of row and column are enough to see what mixes tokens.
-    batch = torch.stack([*both, images[0], images[row_bits]])
+    # The highest bits of row, column and frame are enough to see what mixes tokens.
+    highest = [sum(bits[:at]) for at, count in enumerate(bits) if count]
+    rest = [index for index in range(len(masks)) if index not in highest]
+    # As many at once as the first run has anyway, and more where they are small.
+    together = max(1 + len(highest), _MOST_PIXELS // math.prod((*shape[:-3], *shape[-2:])) - 2)
+    batch = torch.stack([*both, *(mixture(both, masks[i], finest) for i in highest)])
     looking = _run(model, batch, events, blocks=blocks)
-    together = max(1, _MOST_PIXELS // (shape[1] * shape[2]) - 2)
-    seen: dict[Site, list[np.ndarray]] = {
-        site: [values[:2], values[2:3]] for site, values in looking.sites.items()
+    seen: dict[Site, dict[int, np.ndarray]] = {
+        site: dict(zip((-2, -1, *highest), values, strict=True))
+        for site, values in looking.sites.items()
     }
     varying: set[Site] = set()
-    rest = [index for index in range(len(images)) if index not in (0, row_bits)]
     for start in range(0, len(rest), together):
         part = rest[start : start + together]
         # The first texture leads each part: what is the same for all is the same as in the others.
-        batch = torch.stack([both[0], *(images[index] for index in part)])
+        batch = torch.stack([both[0], *(mixture(both, masks[i], finest) for i in part)])
         trial = _run(model, batch, events, looking.plan, blocks=blocks)
         varying |= {site for site, n in trial.tokens.items() if n != looking.tokens.get(site, n)}
         for site, values in trial.sites.items():
             if site in seen:
-                seen[site] += [values[at : at + 1] for at in range(1, 1 + len(part))]
-    for site, values in looking.sites.items():
-        seen[site].insert(1 + row_bits, values[3:4])
+                seen[site] |= dict(zip(part, values[1:], strict=True))
     whole = {
-        site: np.concatenate(values)
+        site: np.stack([values[index] for index in sorted(values)])
         for site, values in seen.items()
-        if len({value.shape[1:] for value in values}) == 1
+        if len({value.shape for value in values.values()}) == 1
     }
-    return whole, varying, row_bits, col_bits
+    return whole, varying, bits
 
 
 def _places(
-    sites: dict[Site, np.ndarray], names: Sequence[Site], row_bits: int, col_bits: int
+    sites: dict[Site, np.ndarray], names: Sequence[Site], bits: Sequence[int]
 ) -> Places | None:
     for name in names:
         if name in sites and sites[name].size:
-            return read_places(sites[name], row_bits, col_bits)
+            return read_places(sites[name], bits)
     return None
 
 
@@ -705,11 +720,16 @@ def repeated(cells: np.ndarray) -> bool:
 
 
 def axis_of_cells(size: int, grid: Grid, cells: np.ndarray, prefix: tuple[str, ...]) -> TokenAxis:
-    """Describe positions; plain raster order after a prefix needs no table of cells."""
-    if len(cells) == 1:
-        extra = size - grid.size
-        plain = 0 <= extra <= MAX_PREFIX and (cells[0, :extra] == -1).all()
-        if plain and (cells[0, extra:] == np.arange(grid.size)).all():
-            names = prefix if len(prefix) == extra else tuple(f"prefix {i}" for i in range(extra))
+    """Describe positions; plain raster order after a prefix needs no table of cells.
+
+    What begins every group and lies nowhere is a prefix where the rest are all patches, each once.
+    """
+    extra = size - grid.size // len(cells)
+    if 0 <= extra <= MAX_PREFIX and (cells[:, :extra] == -1).all():
+        patches = cells[:, extra:].reshape(-1)
+        names = prefix if len(prefix) == extra else tuple(f"prefix {i}" for i in range(extra))
+        if np.array_equal(patches, np.arange(grid.size)) and len(cells) == 1:
             return TokenAxis(size, names, grid)
+        if np.array_equal(np.sort(patches), np.arange(grid.size)):
+            return TokenAxis(size, names, grid, cells)
     return TokenAxis(size, (), grid, cells)

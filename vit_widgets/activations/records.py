@@ -264,15 +264,16 @@ class AttentionRecord:
             raise ValueError(msg)
         return _laid(values, self.key_axis, group)
 
-    def seen_from(self, cell: int, image: int = 0) -> np.ndarray:
-        """Lay out what the patch `cell` of the query grid attends to: (head, row, col).
+    def seen_from(self, token: int | str, image: int = 0) -> np.ndarray:
+        """Lay out what one token attends to: (head, row, col).
 
-        NaN where the patch cannot look: outside its window, or masked.
+        NaN where it cannot look: outside its window, or masked. What a prefix token that stands in
+        several groups attends to in each of them is laid side by side.
 
         Parameters
         ----------
-        cell
-            ``row * cols + col`` in the grid of `query_axis`.
+        token
+            ``row * cols + col`` in the grid of `query_axis`, or the name of a prefix token.
         image
             Which image.
 
@@ -281,32 +282,45 @@ class AttentionRecord:
         ValueError
             If the places of the tokens are not known.
         """
-        found = self._placed(self.query_axis).find(cell)
+        held = self._placed(self.query_axis).find(token)
         grid = self._placed(self.key_axis).grid
         assert grid is not None
-        if found is None:
-            return np.full((self.heads, grid.rows, grid.cols), np.nan, dtype=np.float32)
-        group, query = found
-        weights = self.weights(image=image, query=query, group=group)
         maskable = self._event.mask is not None or self._event.weights is not None
-        if maskable and self._event.form == "softmax":
-            masked = (weights == 0).all(axis=0)
-            weights = np.where(masked, np.nan, weights)
-        return _laid(weights, self.key_axis, group)
+        laid = np.full((self.heads, grid.rows, grid.cols), np.nan, dtype=np.float32)
+        for group, query in held if isinstance(token, str) else held[:1]:
+            weights = self.weights(image=image, query=query, group=group)
+            if maskable and self._event.form == "softmax":
+                masked = (weights == 0).all(axis=0)
+                weights = np.where(masked, np.nan, weights)
+            one = _laid(weights, self.key_axis, group)
+            laid = np.where(np.isnan(one), laid, one)
+        return laid
 
-    def seen_by(self, cell: int, image: int = 0) -> np.ndarray:
-        """Lay out which patches attend to the patch `cell` of the key grid: (head, row, col).
+    def seen_by(self, token: int | str, image: int = 0) -> np.ndarray:
+        """Lay out which patches attend to one token: (head, row, col).
 
         NaN for patches that cannot look there. Where windows overlap, all that hold the patch
         answer.
+
+        Parameters
+        ----------
+        token
+            ``row * cols + col`` in the grid of `key_axis`, or the name of a prefix token.
+        image
+            Which image.
+
+        Raises
+        ------
+        ValueError
+            If the places of the tokens are not known.
         """
-        axis = self._placed(self.key_axis)
+        held = self._placed(self.key_axis).find(token)
         grid = self._placed(self.query_axis).grid
         assert grid is not None
         laid = np.full((self.heads, grid.rows, grid.cols), np.nan, dtype=np.float32)
-        for group, key in zip(*np.nonzero(axis.places == cell), strict=True):
-            column = self.weights(image=image, key=int(key), group=int(group))
-            one = _laid(column, self.query_axis, int(group))
+        for group, key in held:
+            column = self.weights(image=image, key=key, group=group)
+            one = _laid(column, self.query_axis, group)
             laid = np.where(np.isnan(one), laid, one)
         return laid
 

@@ -60,7 +60,10 @@ _NORMS = {
 _CONVOLUTIONS = {"conv1d", "conv2d", "conv3d"}
 _SUMS = {"add", "__add__", "add_", "__iadd__", "mul", "__mul__", "sub", "__sub__"}
 _ENLARGING = {"interpolate", "upsample", "conv_transpose2d"}
-_POOLS = {"max_pool2d", "avg_pool2d", "lp_pool2d", "boolean_dispatch", "_max_pool2d"}
+_POOLS = {
+    *("max_pool2d", "avg_pool2d", "lp_pool2d", "max_pool3d", "avg_pool3d"),
+    *("boolean_dispatch", "_max_pool2d", "_max_pool3d"),
+}
 
 Site = tuple[int | str, str]
 """A place in the forward where tokens were looked at: (number of the call, which operand)."""
@@ -120,7 +123,7 @@ class Trial(TorchFunctionMode):
         # What depends on the images; positions and the like may have as many rows by chance.
         self._seeing: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
         self._seeing[batch] = True
-        self._padding: MutableMapping[torch.Tensor, tuple[int, int]] = WeakIdKeyDictionary()
+        self._padding: MutableMapping[torch.Tensor, tuple[int, ...]] = WeakIdKeyDictionary()
         self._watchers: dict[object, Callable[..., Any]] = {
             functional.scaled_dot_product_attention: self._fused,
             functional.multi_head_attention_forward: self._multi_head,
@@ -358,14 +361,13 @@ class Trial(TorchFunctionMode):
             return func(*args[:3], **given)
         shape = func(*args, **kwargs)
         if way == "window":
-            stride = bound(args, kwargs, 2, "stride", default=None)
-            if stride is None or "adaptive" in name_of(func):
-                sizes = [
-                    have // want
-                    for have, want in zip(image.shape[-2:], shape.shape[-2:], strict=True)
-                ]
+            axes = range(-max(2, image.ndim - 2), 0)
+            kernel = bound(args, kwargs, 1, "kernel_size", default=None)
+            step = bound(args, kwargs, 2, "stride", default=None) or kernel
+            if "adaptive" in name_of(func):
+                sizes = [image.shape[axis] // shape.shape[axis] for axis in axes]
             else:
-                sizes = [_along(stride, axis) for axis in (0, 1)]
+                sizes = [_along(step, axis + len(axes)) for axis in axes]
             return self._window(image, shape, sizes)
         first = shape[: max(1, shape.shape[0] // self._images)]
         if shape.shape[0] % self._images == 0:
@@ -376,19 +378,26 @@ class Trial(TorchFunctionMode):
         self, image: torch.Tensor, shape: torch.Tensor, sizes: Sequence[int]
     ) -> torch.Tensor:
         """Average the cell of each result alone."""
-        top, left = self._padding.get(image, (0, 0))
-        image = image[..., top:, left:] if image.ndim > 3 else image
-        rows, cols = shape.shape[-2:]
-        own = functional.avg_pool2d(image, [max(1, size) for size in sizes], ceil_mode=True)
-        own = own[..., :rows, :cols]
-        return functional.pad(own, (0, cols - own.shape[-1], 0, rows - own.shape[-2]))
+        axes = max(2, image.ndim - 2)  # behind the channels; frames are one, of a video
+        before = self._padding.get(image, (0,) * axes)
+        if image.ndim > 3:
+            image = _corner(image, [slice(start, None) for start in before])
+        wanted = shape.shape[-axes:]
+        cell = [max(1, size) for size in sizes]
+        pool = functional.avg_pool3d if axes == 3 else functional.avg_pool2d
+        own = _corner(pool(image, cell, ceil_mode=True), [slice(size) for size in wanted])
+        missing = [w - h for h, w in zip(own.shape[-axes:], wanted, strict=True)]
+        return functional.pad(own, [side for size in missing[::-1] for side in (0, size)])
 
     def _note_padding(self, args: Any, result: Any) -> None:
         if isinstance(result, torch.Tensor) and isinstance(args[0], torch.Tensor):
             sizes = list(args[1]) if len(args) > 1 else []
-            if len(sizes) >= 4 and args[0].ndim == 4:
-                before = self._padding.get(args[0], (0, 0))
-                self._padding[result] = (before[0] + int(sizes[2]), before[1] + int(sizes[0]))
+            axes = args[0].ndim - 2
+            if len(sizes) >= 4 and axes >= 2:
+                known = self._padding.get(args[0], (0,) * axes)
+                added = [int(size) for size in sizes[: 2 * axes : 2][::-1]]
+                added = [0] * (axes - len(added)) + added
+                self._padding[result] = tuple(map(sum, zip(known, added, strict=True)))
 
     def _enlarges(self, args: Any, kwargs: Any, result: torch.Tensor) -> bool:
         image = bound(args, kwargs, 0, "input", default=None)
@@ -478,8 +487,14 @@ def _divides(args: Any, kwargs: Any) -> bool:
     image = bound(args, kwargs, 0, "input", default=None)
     wanted = bound(args, kwargs, 1, "output_size", default=None)
     return image.ndim > 3 and all(
-        have % _along(wanted, axis) == 0 for axis, have in enumerate(image.shape[-2:])
+        have % _along(wanted, axis) == 0 for axis, have in enumerate(image.shape[2:])
     )
+
+
+def _corner(image: torch.Tensor, parts: Sequence[slice]) -> torch.Tensor:
+    """Take a part of the last axes."""
+    key: tuple[Any, ...] = (..., *parts)
+    return image[key]
 
 
 def _along(value: Any, axis: int) -> int:

@@ -84,6 +84,8 @@ def _described(axis: TokenAxis | None, cache: ActivationCache) -> Axis | None:
 def _box(grid: Grid, cache: ActivationCache) -> Box:
     height, width = cache.images.shape[-2:]
     (top, left), (down, across) = grid.origin, grid.cell
+    if grid.frames > 1:  # the strip is as wide as its patches
+        width = round(grid.cols * across)
     return (
         top / height,
         left / width,
@@ -139,12 +141,18 @@ def layer_maps(
         places = np.stack([_place(position, asked, seen) for position in found])
         if record.groups > 1:
             notes.append("the hatched patches cannot be seen from here")
+            if asked.prefix:
+                name = asked.prefix[0]
+                notes.append(f"the {name} token stands in every group: its maps lie side by side")
     assert seen.grid is not None
-    prefix = seen.prefix if seen.cells is None else ()
+    if seen.grid.frames > 1:
+        frames, across = seen.grid.frames, seen.grid.across
+        notes.append(f"frames stand beside each other: {frames} frames of {across} columns")
+        places = np.full_like(places, np.nan)  # there are no pixels between one frame and another
     return image_layer(
         values,
         (seen.grid.rows, seen.grid.cols),
-        prefix,
+        seen.prefix,
         places=places,
         cell=seen.grid.cell,
         box=_box(seen.grid, cache),
@@ -192,7 +200,9 @@ def _only(record: AttentionRecord) -> tuple[np.ndarray, str]:
         laid = np.full(known.shape[1:], np.nan, dtype=known.dtype)
         for one in known:
             laid = np.where(np.isnan(one), laid, one)
-        return laid, names[0]
+        beside = [record.weights(group=g).mean(axis=1) for g in range(record.groups)]
+        prefix = np.mean(beside, axis=0)[:, : len(record.key_axis.prefix)]
+        return np.concatenate([prefix, laid], axis=1), names[0]
     weights = record.weights()
     if record.kind == "factorised" or record.queries > 1:
         noun = "features" if record.kind == "factorised" else "queries"
@@ -225,14 +235,22 @@ def _row(
     rows = direction == "attends to"
     axis = record.query_axis if rows else record.key_axis
     assert seen.grid is not None
-    if prefix is None and cell is None:
-        size = seen.size if seen.cells is None else seen.grid.size
+    token = cell if prefix is None else axis.prefix[prefix]
+    held = [] if token is None else axis.find(token)
+    if token is None or not held:
+        size = len(seen.prefix) + seen.grid.size
         return np.full((record.heads, size), np.nan, dtype=np.float32)
     if axis.cells is None and seen.cells is None:
-        index = prefix if prefix is not None else len(axis.prefix) + int(cell or 0)
+        [(_, index)] = held
         return record.weights(query=index) if rows else record.weights(key=index)
-    laid = record.seen_from(int(cell or 0)) if rows else record.seen_by(int(cell or 0))
-    return laid.reshape(record.heads, -1)
+    laid = (record.seen_from(token) if rows else record.seen_by(token)).reshape(record.heads, -1)
+    if not seen.prefix:
+        return laid
+    beside = [
+        record.weights(query=at, group=group) if rows else record.weights(key=at, group=group)
+        for group, at in held
+    ]
+    return np.concatenate([np.mean(beside, axis=0)[:, : len(seen.prefix)], laid], axis=1)
 
 
 def _place(position: Position, asked: TokenAxis, seen: TokenAxis) -> np.ndarray:

@@ -35,8 +35,10 @@ def subtitle(cache: ActivationCache) -> str:
     if placed and axis is not None and axis.grid is not None:
         axes = (record.query_axis for record in records)
         grids = [grid for one in axes if (grid := one.grid) is not None] or [axis.grid]
-        sizes = {grid.size: f"{grid.rows} × {grid.cols}" for grid in grids}
+        sizes = {grid.size: f"{grid.rows} × {grid.across}" for grid in grids}
         largest, smallest = sizes[max(sizes)], sizes[min(sizes)]
+        if axis.grid.frames > 1:
+            largest = f"{axis.grid.frames} frames of {largest}"
         parts.append(f"{largest}{f' to {smallest}' if len(sizes) > 1 else ''} patches")
         parts.append(_prefix(axis.prefix))
         if any(record.groups > 1 for record in records):

@@ -24,9 +24,10 @@ from vit_widgets.inspector import description
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
 from vit_widgets.inspector.captures import captures
 from vit_widgets.jobs import Worker
-from vit_widgets.models import VisionModel, load, read_images
+from vit_widgets.models import VisionModel, load
 from vit_widgets.models.images import Picture
 from vit_widgets.models.preprocessing import Transform
+from vit_widgets.models.video import strip
 from vit_widgets.probes import layer_statistics
 from vit_widgets.widgets import InspectorPage
 from vit_widgets.widgets.base import READY
@@ -34,6 +35,9 @@ from vit_widgets.widgets.maps import Layer, Packet, packet
 
 THUMBNAIL = 72
 """Side of a picture in the image strip, in pixels."""
+
+_FRAMES = 8
+"""Frames of a video where neither the user nor the model says how many."""
 
 # Layers are shown as they come when all of them take longer than this to pack, in seconds.
 _PATIENCE = 0.15
@@ -248,8 +252,7 @@ class Inspector(InspectorPage):
 
     def _captured(self, index: int) -> ActivationCache:
         def run() -> ActivationCache:
-            pixels = self.model.transform(self._pictures[index])[None]
-            return capture(self.model, pixels, keep=_KEPT)
+            return capture(self.model, self.model.batch(self._pictures[index]), keep=_KEPT)
 
         return captures.get((self._owner, index), run)
 
@@ -283,8 +286,9 @@ def inspect(
     model
         ``"demo"``, a timm name, any ``nn.Module``, or a :class:`VisionModel`.
     images
-        One image or a list: paths, PIL images, arrays (see :func:`capture`). Default: a dozen of
-        the demo's scenes.
+        One image or a list: paths, PIL images, arrays (see :func:`capture`); for a model of videos
+        one video or a list (see :meth:`VisionModel.batch`), whose frames are drawn beside each
+        other. Default: a dozen of the demo's scenes, or three that stand still.
     transform
         The model's own preprocessing, if it cannot be found from the model.
     labels
@@ -316,8 +320,10 @@ def inspect(
     code = _code(model, images=images, transform=transform, labels=labels)
     if images is None:
         images = scenes(12, background="correlated")
-    pictures = read_images(images)
-    names = _names(images, len(pictures))
+        if opened.clip is not None:
+            images = [[scene] * (opened.clip.frames or _FRAMES) for scene in images[:3]]
+    pictures = opened.each(images)
+    names = _names(images, len(pictures), "image" if opened.clip is None else "video")
     opening = _DEMO_OPENING if model == "demo" else {}
     return Inspector(opened, pictures, names, **{"code": code, **opening, **view})
 
@@ -350,10 +356,10 @@ def _code(model: object, **given: object) -> str:
     return f"import vit_widgets as vw\n\nvw.inspect({', '.join(arguments)})"
 
 
-def _names(images: object, count: int) -> list[str]:
+def _names(images: object, count: int, noun: str) -> list[str]:
     several = images if isinstance(images, (list, tuple)) and len(images) == count else [images]
-    named = [_name(one) or f"image {at}" for at, one in enumerate(several)]
-    return named if len(named) == count else [f"image {index}" for index in range(count)]
+    named = [_name(one) or f"{noun} {at}" for at, one in enumerate(several)]
+    return named if len(named) == count else [f"{noun} {index}" for index in range(count)]
 
 
 def _name(image: object) -> str:
@@ -370,21 +376,29 @@ def _opening(cache: ActivationCache) -> dict[str, Any]:
     axis = cache.placement.axis
     query = 0
     if axis is not None and axis.grid is not None and not axis.prefix:
-        query = axis.token(axis.grid.rows // 2, axis.grid.cols // 2)
+        grid = axis.grid
+        query = axis.token(grid.rows // 2, grid.frames // 2 * grid.across + grid.across // 2)
     return {"layer": len(cache.attention) // 2, "query": query}
 
 
 def _seen(cache: ActivationCache) -> np.ndarray:
-    """Give the picture that the model saw, uint8 (height, width, 3); of a video its first frame."""
+    """Give the picture that the model saw, uint8 (height, width, 3); of a video the strip."""
     picture = cache.model.picture(cache.images[0])
-    return picture[0] if picture.ndim == 4 else picture
+    axis = cache.placement.axis
+    if picture.ndim == 4 and axis is not None and axis.grid is not None:
+        return strip(picture, axis.grid)
+    return picture[0] if picture.ndim == 4 else picture  # without places there is no frame to tell
 
 
 def _strip(model: VisionModel, pictures: Sequence[Picture]) -> np.ndarray:
-    """Draw the image strip, uint8 (image, side, side, 3): what the model sees, cut to a square."""
+    """Draw the image strip, uint8 (image, side, side, 3): what the model sees, cut to a square.
+
+    Of a video it is the first frame.
+    """
     small = []
     for picture in pictures:
-        seen = Image.fromarray(model.picture(model.transform(picture)))
+        pixels = model.batch(picture)[0]
+        seen = Image.fromarray(model.picture(pixels[0] if pixels.ndim == 4 else pixels))
         side = min(seen.size)
         left, top = (seen.width - side) // 2, (seen.height - side) // 2
         square = seen.crop((left, top, left + side, top + side))

@@ -19,7 +19,7 @@ MAX_PREFIX = 10
 
 @dataclass(frozen=True)
 class Grid:
-    """Patches in raster order over the image.
+    """Patches in raster order over the image; of a video over its frames, beside each other.
 
     Attributes
     ----------
@@ -31,22 +31,36 @@ class Grid:
         where the last patches hang over the border.
     origin
         Top and left of the first patch in pixels.
+    frames
+        How many frames of a video stand beside each other (one for each temporal patch), the
+        first at the left; `cols` counts through all of them.
 
     Examples
     --------
     >>> Grid(14, 14, (16, 16)).box(0, 1)
     (16, 0, 32, 16)
+
+    Row 5, column 4 of frame 2, of a video of 8 frames:
+
+    >>> Grid(14, 8 * 14, (16, 16), frames=8).box(5, 2 * 14 + 4)
+    (512, 80, 528, 96)
     """
 
     rows: int
     cols: int
     cell: tuple[float, float]
     origin: tuple[float, float] = (0, 0)
+    frames: int = field(default=1, repr=False)
 
     @property
     def size(self) -> int:
         """Number of patches."""
         return self.rows * self.cols
+
+    @property
+    def across(self) -> int:
+        """Number of columns of one frame."""
+        return self.cols // self.frames
 
     def box(self, row: int, col: int) -> tuple[int, int, int, int]:
         """Pixels of a patch as (x0, y0, x1, y1), x1 and y1 excluded."""
@@ -90,8 +104,8 @@ class TokenAxis:
         Where the others lie; ``None`` when that is not known, or when they lie nowhere.
     cells
         For windows and other arrangements int (group, size): index ``row * cols + col`` of each
-        position in `grid`, -1 for one without a place (padding). ``None``: one group, the patches
-        in raster order after the prefix.
+        position in `grid`, -1 for one without a place (padding; the prefix, which begins every
+        group). ``None``: one group, the patches in raster order after the prefix.
     """
 
     size: int
@@ -109,10 +123,16 @@ class TokenAxis:
             places[0, len(self.prefix) :] = np.arange(self.grid.size)
         return places
 
-    def find(self, cell: int) -> tuple[int, int] | None:
-        """Group and position of a cell of the grid, the first there is; ``None`` if none has it."""
-        groups, positions = np.nonzero(self.places == cell)
-        return (int(groups[0]), int(positions[0])) if len(groups) else None
+    def find(self, token: int | str) -> list[tuple[int, int]]:
+        """List group and position of a cell of the grid, or of a prefix token by its name.
+
+        A prefix token stands in every group, a cell in several where windows overlap.
+        """
+        if isinstance(token, str):
+            at = [self.prefix.index(token)] if token in self.prefix else []
+            return [(group, position) for group in range(len(self.places)) for position in at]
+        groups, positions = np.nonzero(self.places == token)
+        return list(zip(groups.tolist(), positions.tolist(), strict=True))
 
     def token(self, row: int, col: int) -> int:
         """Token index of a patch, counted from 0 with the prefix tokens first."""

@@ -203,11 +203,31 @@ class VisionModel:
             If the images come out in different sizes, or with a number of channels that no
             convolution of the model takes.
         """
+        return self._stacked(self._read(images))
+
+    def each(self, images: object) -> list[Picture]:
+        """Read images or videos one by one, each in a form that :meth:`batch` takes.
+
+        A video is preprocessed by that: float (video, frame, channels, height, width) of one video.
+
+        Examples
+        --------
+        >>> [picture] = load("demo").each(np.zeros((8, 6, 3), np.uint8))
+        >>> picture.size
+        (6, 8)
+        """
+        read = self._read(images)
+        return [
+            one[None] if isinstance(one, torch.Tensor) and one.ndim == 4 else one for one in read
+        ]
+
+    def _read(self, images: object) -> list[Picture]:
+        """Read images as pictures, and videos as float (frame, channels, height, width)."""
         is_video = isinstance(images, torch.Tensor) and images.is_floating_point()
         if self.clip is not None or (is_video and images.ndim == 5):  # type: ignore[attr-defined]
             videos = read_videos(images, self.clip or Clip(None))
-            return self._stacked([self._stacked(frames) for frames in videos])
-        return self._stacked(read_images(images))
+            return [self._stacked(frames) for frames in videos]
+        return read_images(images)
 
     def _stacked(self, pictures: Sequence[Picture]) -> torch.Tensor:
         """Preprocess what is to be one tensor: images, frames, or videos already preprocessed."""

@@ -2,6 +2,9 @@
 
 A model says that it takes videos; what is passed to it is then read as frames. A float tensor of
 five axes (video, frame, channels, height, width) is a preprocessed video for any model.
+
+The picture of a video is a strip of film: its frames beside each other, one for each temporal
+patch. Its patches lie on a :class:`Grid` like those of any picture.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import torch
 from torch import nn
 
 from vit_widgets.models import anatomy
+from vit_widgets.models.geometry import Grid
 from vit_widgets.models.images import Picture, read_images
 
 
@@ -86,6 +90,51 @@ def read_videos(videos: object, clip: Clip) -> list[list[Picture]]:
         msg = "no videos were given: pass at least one"
         raise ValueError(msg)
     return made
+
+
+def patches_of_frames(frames: int, patches: int) -> np.ndarray:
+    """Say to which temporal patch each frame belongs: int (frame,).
+
+    Examples
+    --------
+    >>> patches_of_frames(6, 3).tolist()
+    [0, 0, 1, 1, 2, 2]
+
+    The last patch of five frames by twos is half empty, or the last frame is left out:
+
+    >>> patches_of_frames(5, 3).tolist(), patches_of_frames(5, 2).tolist()
+    ([0, 0, 1, 1, 2], [0, 0, 1, 1, 1])
+    """
+    step = max(1, round(frames / patches))
+    return np.minimum(np.arange(frames) // step, patches - 1)
+
+
+def strip(frames: np.ndarray, grid: Grid) -> np.ndarray:
+    """Lay the first frame of each temporal patch beside the one before.
+
+    Parameters
+    ----------
+    frames
+        uint8 (frame, height, width, 3).
+    grid
+        The patches of the video.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (height, width of all, 3). Where the last patches of a frame hang over its border,
+        there is black.
+
+    Examples
+    --------
+    >>> strip(np.zeros((4, 8, 8, 3), np.uint8), Grid(2, 4, (4, 4), frames=2)).shape
+    (8, 16, 3)
+    """
+    first = np.unique(patches_of_frames(len(frames), grid.frames), return_index=True)[1]
+    if grid.frames == 1:
+        return frames[0]
+    over = round(grid.across * grid.cell[1]) - frames.shape[2]
+    return np.concatenate(list(np.pad(frames[first], ((0, 0), (0, 0), (0, over), (0, 0)))), axis=1)
 
 
 def _is_several(videos: Any) -> bool:

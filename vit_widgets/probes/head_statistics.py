@@ -57,7 +57,8 @@ def head_statistics(cache: ActivationCache, image: int = 0) -> HeadStatistics:
     -------
     HeadStatistics
         float32 (layer, head); NaN where a layer has fewer heads, or where a statistic has no
-        meaning (a distance without places, a diagonal without as many queries as keys).
+        meaning (a distance without places or between frames, a diagonal without as many queries as
+        keys).
 
     Notes
     -----
@@ -98,7 +99,8 @@ def _of_group(record: AttentionRecord, weights: np.ndarray, group: int) -> np.nd
     self_mass = np.trace(weights, axis1=1, axis2=2) / record.queries if same else nothing
     distance = prefix_mass = nothing
     asking, seen = _centers(record.query_axis, group), _centers(record.key_axis, group)
-    if asking is not None and seen is not None:
+    grid = record.key_axis.grid
+    if asking is not None and seen is not None and grid is not None and grid.frames == 1:
         patches = ~np.isnan(asking[:, 0])
         away = np.hypot(*np.moveaxis(asking[patches, None] - seen, -1, 0))
         near = np.nan_to_num(away)  # a key without a place adds no distance
