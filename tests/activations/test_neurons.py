@@ -71,7 +71,8 @@ def test_neurons_and_tokens_of_every_family(name):
     matched = dict.fromkeys(cache.blocks)
     theirs = [(path, output) for path, output in blocks if path in matched]
     assert cache.blocks == tuple(path for path, _ in theirs)
-    for tokens, (_, output) in zip(cache.tokens, theirs, strict=True):
+    # As the model has them: `tokens` would ask it where they lie, which other tests do.
+    for tokens, (_, output) in zip(cache._tokens, theirs, strict=True):
         output = output if isinstance(output, torch.Tensor) else output[family.returned]
         assert torch.equal(tokens, output)
 

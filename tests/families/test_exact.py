@@ -27,7 +27,7 @@ BY_HAND = ("additive", "linear", "outlook")
 # Kinds whose rows need not sum to 1, because more than a softmax is applied.
 NOT_NORMALISED = ("state factorised", "linear", "difference", "outlook")
 
-each = pytest.mark.parametrize("tiny", EVERY, ids=lambda tiny: tiny.name)
+each = pytest.mark.parametrize("tiny", EVERY, ids=lambda tiny: tiny.name, scope="session")
 
 
 def captured(tiny: Tiny) -> tuple[torch.nn.Module, vw.ActivationCache]:

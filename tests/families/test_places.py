@@ -18,7 +18,7 @@ from tests.families.expected_places import expected_cells
 from tests.families.places import boxes_of, cells_of, overlapping
 from tests.families.tiny_models import EVERY, TIMM, Product, Shape, Tiny
 
-each = pytest.mark.parametrize("tiny", EVERY, ids=lambda tiny: tiny.name)
+each = pytest.mark.parametrize("tiny", EVERY, ids=lambda tiny: tiny.name, scope="session")
 
 # Kinds whose queries and keys are patches, so that a map of the image can be drawn.
 DRAWN = {"self", "cross", "class", "pool", "linear", "additive", "outlook", "difference"}

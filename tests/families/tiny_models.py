@@ -83,7 +83,13 @@ class Tiny:
         return self.name.partition("[")[0]
 
     def model(self) -> nn.Module:
-        """Build it: the same weights each time, float64, attention far from uniform."""
+        """Build it: the same weights each time, float64, attention far from uniform.
+
+        The latest one is kept: tests come sorted by model, and each is placed once.
+        """
+        return _made(self)
+
+    def _made(self) -> nn.Module:
         torch.manual_seed(0)
         return settled(shaken(self.build()), self.images())
 
@@ -91,6 +97,11 @@ class Tiny:
         """Random images that differ from each other."""
         generator = torch.Generator().manual_seed(1)
         return torch.randn(count, 3, *self.size, dtype=torch.float64, generator=generator)
+
+
+@functools.lru_cache(maxsize=1)
+def _made(tiny: Tiny) -> nn.Module:
+    return tiny._made()
 
 
 def shaken(module: nn.Module) -> nn.Module:

@@ -247,6 +247,11 @@ class Interception(TorchFunctionMode):
             self._neurons.see(name, operands, kwargs, result, self._running)
         return result
 
+    @property
+    def chose(self) -> bool:
+        """Whether the model chose, merged or shuffled tokens by their content."""
+        return self._choice.applied
+
     # --- the three ways attention is seen -------------------------------------------------------
 
     def _fused(self, func: Callable[..., Any], args: Any, kwargs: Any, call: int) -> Any:

@@ -60,7 +60,7 @@ def places_of_outputs(
     tuple of OutputPlace
         One for each block.
     """
-    if len(shape) != 4 or not blocks:
+    if len(shape) != 4 or not blocks or seen.chose:
         return (OutputPlace(),) * len(outputs)
     _, channels, height, width = shape
     finest = finest_grid((channels, height, width), seen.stems)
