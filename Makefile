@@ -1,6 +1,7 @@
 # make lab    opens the quickstart in JupyterLab        make test   everything that CI checks
 # make demo   runs the quickstart without a browser     make bench  the measurements in tests/benchmarks
 # make build  bundles js/ into vit_widgets/static       make lint   style and types only
+# make nightly looks at every architecture of timm on the meta device (hours)
 # make floors runs the widget tests on the versions that Google Colab has
 #
 # VENV=path   the environment (several clones may share one)     PYTHON=python3.12   the interpreter
@@ -18,7 +19,7 @@ export PYTHONPATH := $(CURDIR)
 KEY := $(firstword $(shell cksum pyproject.toml))
 installed = $(VENV)/.vit_widgets-$(1)-$(KEY)
 
-.PHONY: lab test floors demo bench build lint clean browser
+.PHONY: lab test nightly floors demo bench build lint clean browser
 .DELETE_ON_ERROR:
 
 lab: $(call installed,lab)
@@ -48,6 +49,9 @@ demo: $(call installed,lab)
 	$(BIN)/jupyter nbconvert --execute --to notebook --output-dir build/demo \
 		--log-level WARN notebooks/quickstart.ipynb
 	@echo "Executed notebook: $(CURDIR)/build/demo/quickstart.ipynb"
+
+nightly: $(call installed,test)
+	$(BIN)/python -m pytest --color=no -m nightly tests/families
 
 bench: $(call installed,bench) browser
 	$(BIN)/python -m tests.benchmarks.capture_overhead

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vit_widgets import demo, probes
+    from vit_widgets import demo, models, probes
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture
     from vit_widgets.inspector import Inspector, inspect
     from vit_widgets.models import VisionModel, load
@@ -39,7 +39,7 @@ _HOMES = {
     "Inspector": "vit_widgets.inspector",
     "inspect": "vit_widgets.inspector",
 }
-_ROOMS = ("demo", "probes")
+_ROOMS = ("demo", "models", "probes")
 
 __all__ = [
     "ActivationCache",
@@ -55,6 +55,7 @@ __all__ = [
     "demo",
     "inspect",
     "load",
+    "models",
     "probes",
 ]
 

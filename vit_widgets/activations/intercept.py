@@ -77,7 +77,8 @@ class AttentionEvent:
     weights
         The matrix that was applied, (..., query, key); only from a softmax.
     mixed
-        Whether the heads were mixed after the softmax (rows then need not sum to 1).
+        Whether the heads were mixed, or the weights scaled one by one, after the softmax (rows then
+        need not sum to 1).
     scores
         The product behind the softmax, if it was one.
     softmax
@@ -447,6 +448,16 @@ class Interception(TorchFunctionMode):
             )
         )
 
+    def _scales(self, name: str, args: Any) -> bool:
+        """Whether weights are multiplied one by one with something else that is computed."""
+        tensors = [operand for operand in args[:2] if isinstance(operand, torch.Tensor)]
+        return (
+            name in {"mul", "__mul__", "mul_", "multiply"}
+            and len(tensors) == 2
+            and tensors[0].shape == tensors[1].shape
+            and not all(tensor in self._keys for tensor in tensors)
+        )
+
     def _follow_halves(self, name: str, args: Any, result: Any) -> None:
         """Join two attentions when the second, times a number, is taken from the first."""
         halves = [
@@ -500,7 +511,7 @@ class Interception(TorchFunctionMode):
                 axis = follow(name, operand, keys.axis, result, where)
                 known = self._keys.get(result)  # of two softmaxes that are added up
                 if axis is not None and not (known and known.scores):
-                    mixed = keys.mixed or name in HEAD_MIXING
+                    mixed = keys.mixed or name in HEAD_MIXING or self._scales(name, args)
                     form: Form = "difference" if both else keys.form
                     self._keys[result] = _Keys(axis, keys.softmax, keys.scores, mixed, form)
             if scores is not None:

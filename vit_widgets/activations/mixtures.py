@@ -21,7 +21,7 @@ from vit_widgets.models.video import patches_of_frames
 SAME = 0.01
 """Part of the difference of the textures up to which two tokens are the same."""
 
-LEAK, FEW = 0.6, 16
+LEAK, FEW = 0.9, 16
 """How far a token may answer to other patches than its own (an image that was resized, patches that
 overlap) and still count as plain; not at all where there are few tokens."""
 

@@ -200,7 +200,7 @@ def place(
             reason = _CHOSEN if event.chosen else reasons.get(index, "")
             if index in broken:
                 reason = "the model computes NaN or infinity"
-            layouts[index] = _unknown(size, reason)
+            layouts[index] = _unknown(event, size, reason)
     if shape[-3] >= 6 and shape[-3] % 2 == 0:
         _by_halves(model, shape, events, layouts)
     known = [layout for layout in layouts if layout is not None]
@@ -254,9 +254,11 @@ def heads_and_groups(shape: tuple[int, ...], images: int) -> tuple[int, int] | N
     return (heads, int(np.prod(leading[:-1])) // images)
 
 
-def _unknown(size: _Size, reason: str) -> Layout:
+def _unknown(event: AttentionEvent, size: _Size, reason: str) -> Layout:
     members = np.arange(size.leading).reshape(size.groups, size.heads)
     kind: Kind = "self" if size.queries == size.keys else "cross"
+    if event.form != "softmax":
+        kind = event.form
     if size.groups > 1:
         where = f"attention works in {size.groups} groups of {size.queries} × {size.keys} tokens"
     else:

@@ -50,7 +50,7 @@ class AttentionRecord:
     query_axis, key_axis
         What the positions are, in each group.
     mixed
-        Whether heads were mixed after the softmax; rows then need not sum to 1.
+        Whether heads were mixed, or weights scaled, after the softmax; rows then need not sum to 1.
 
     Examples
     --------

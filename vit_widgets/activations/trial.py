@@ -36,7 +36,7 @@ from vit_widgets.activations.intercept import (
 )
 from vit_widgets.activations.products import PRODUCTS, product_of
 
-EQUAL_OR_NOT, HOW_MUCH = 8, 32
+EQUAL_OR_NOT, HOW_MUCH = 8, 128
 """Numbers that a token is summed up in: random projections. A few tell equal from different."""
 
 TOLERANCE = 3e-3

@@ -121,7 +121,7 @@ def layer_maps(
     record = cache.attention[layer]
     notes = [_NOTES.get(record.kind, "")]
     if record.mixed:
-        notes.append("heads are mixed after the softmax: rows need not sum to 1")
+        notes.append("heads are mixed or weights scaled after the softmax: rows need not sum to 1")
     if record.key_axis.grid is None:
         return _matrix(record, notes, exact=exact)
     if record.query_axis.grid is None:
