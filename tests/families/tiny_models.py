@@ -41,7 +41,8 @@ class Product:
         Rows and columns of the map that queries and keys stand on, over the whole image; ``None``
         where they stand on none.
     mixed
-        Whether heads are mixed after the softmax: rows then do not sum to 1.
+        Whether heads are mixed, or weights scaled one by one, after the softmax: rows then do not
+        sum to 1.
     """
 
     kinds: str
@@ -431,7 +432,7 @@ TIMM: tuple[Tiny, ...] = (
           Product(SAME, 4, 4, 1, (2, 2), (2, 2), mixed=True))),
     Tiny("efficientvim", named("efficientvim_m1", embed_dim=(16,) * 3, depths=(1,) * 3,
                                state_dim=(5, 4, 3)), (128, 128),
-         tuple(Product("state factorised", states, side**2, 1, None, (side, side))
+         tuple(Product("state factorised", states, side**2, 1, None, (side, side), mixed=True)
                for states, side in ((5, 8), (4, 4), (3, 2)))),
     Tiny("efficientvit_mit", named("efficientvit_b0", widths=(8, 8, 8, 16, 16), depths=(1,) * 5,
                                    head_dim=8, head_widths=(16, 16)), (64, 64),

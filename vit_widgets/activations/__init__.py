@@ -2,7 +2,7 @@
 
 from vit_widgets.activations.cache import ActivationCache, capture
 from vit_widgets.activations.gradients import GradientCache, GradientRecord, gradients
-from vit_widgets.activations.placement import Placement
+from vit_widgets.activations.layouts import Placement
 from vit_widgets.activations.records import AttentionRecord
 
 __all__ = [

@@ -13,10 +13,11 @@ from torch import nn
 
 from vit_widgets.activations.given import asked
 from vit_widgets.activations.intercept import AttentionEvent, Interception
+from vit_widgets.activations.layouts import Placement, sizes_of
 from vit_widgets.activations.neurons import apart_from_attention, feed_forwards
 from vit_widgets.activations.output_places import OutputPlace, places_of_outputs
 from vit_widgets.activations.outputs import outputs_of
-from vit_widgets.activations.placement import Placement, place, sizes_of
+from vit_widgets.activations.placement import place
 from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.models import TokenAxis, VisionModel, anatomy, load
 

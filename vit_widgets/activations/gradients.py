@@ -19,8 +19,9 @@ from vit_widgets.activations.applied import Applied
 from vit_widgets.activations.cache import ActivationCache, placement_of, records_of
 from vit_widgets.activations.given import asked
 from vit_widgets.activations.intercept import AttentionEvent, Interception
-from vit_widgets.activations.placement import Placement, remembered
+from vit_widgets.activations.layouts import Placement
 from vit_widgets.activations.records import AttentionRecord
+from vit_widgets.activations.trials import remembered
 from vit_widgets.models import VisionModel, calling, load
 
 Target = int | Callable[[Any], torch.Tensor] | None

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from vit_widgets.activations.intercept import Interception
+from vit_widgets.activations.layouts import axis_of_cells
 from vit_widgets.activations.mixtures import grid_of, read_places
-from vit_widgets.activations.placement import axis_of_cells, finest_grid, repeated, spelling
+from vit_widgets.activations.traced_places import finest_grid, repeated, spelling
 from vit_widgets.models import TokenAxis, VisionModel, anatomy
 
 

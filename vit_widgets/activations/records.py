@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vit_widgets.activations.intercept import AttentionEvent, Source
-from vit_widgets.activations.placement import Geometry, Kind
+from vit_widgets.activations.layouts import Geometry, Kind
 from vit_widgets.models.geometry import TokenAxis
 
 # Rows of attention computed at once when a whole matrix is asked for: bounds the float32 working
