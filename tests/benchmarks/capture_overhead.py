@@ -146,8 +146,10 @@ def measure_families() -> None:
             with torch.no_grad():
                 module(images)
 
-        def captured(module: nn.Module = module, images: torch.Tensor = images) -> None:
-            vw.capture(module, images, keep=("attention",))
+        opened = vw.load(module)
+
+        def captured(opened: vw.VisionModel = opened, images: torch.Tensor = images) -> None:
+            vw.capture(opened, images, keep=("attention",))
 
         def first(
             module: nn.Module = module,

@@ -26,6 +26,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from vit_widgets.activations import adapters, applied, multi_head
 from vit_widgets.activations.choice import CHOOSING, Choice
 from vit_widgets.activations.key_axis import HEAD_MIXING, follow, follow_parts
+from vit_widgets.activations.masks import SumOfAxes, slim
 from vit_widgets.activations.neurons import STEPS, NeuronEvent, NeuronWatch
 from vit_widgets.activations.products import PRODUCTS, Product, product_of
 from vit_widgets.models.geometry import Grid
@@ -109,7 +110,7 @@ class AttentionEvent:
     queries: torch.Tensor | None = None
     keys: torch.Tensor | None = None
     scale: float = 1.0
-    mask: torch.Tensor | None = None
+    mask: torch.Tensor | SumOfAxes | None = None
     causal: bool = False
     weights: torch.Tensor | None = None
     mixed: bool = False
@@ -270,7 +271,7 @@ class Interception(TorchFunctionMode):
             queries=_copy(queries),
             keys=_copy(keys),
             scale=queries.shape[-1] ** -0.5 if scale is None else float(scale),
-            mask=None if mask is None else mask.detach(),
+            mask=slim(mask),
             causal=bool(bound(args, kwargs, 5, "is_causal", default=False)),
             applied=met,
         )

@@ -10,6 +10,7 @@ import torch
 
 from vit_widgets.activations.intercept import AttentionEvent, Source
 from vit_widgets.activations.layouts import Geometry, Kind
+from vit_widgets.activations.masks import SumOfAxes
 from vit_widgets.models.geometry import TokenAxis
 
 # Rows of attention computed at once when a whole matrix is asked for: bounds the float32 working
@@ -88,7 +89,12 @@ class AttentionRecord:
     def nbytes(self) -> int:
         """Bytes that this record keeps alive: q and k, a mask, or the weights of a softmax."""
         events = [event for event in (self._event, self._event.less) if event is not None]
-        kept = [t for e in events for t in (e.queries, e.keys, e.mask, e.weights) if t is not None]
+        kept = [
+            tensor
+            for e in events
+            for tensor in (e.queries, e.keys, e.weights, *_tensors_of(e.mask))
+            if tensor is not None
+        ]
         return sum(tensor.untyped_storage().nbytes() for tensor in kept)
 
     def __repr__(self) -> str:
@@ -202,9 +208,7 @@ class AttentionRecord:
             later = np.triu(np.ones((self.queries, self.keys), dtype=bool), 1)
             scores[:, later[queries]] = -np.inf
         if event.mask is not None:
-            assert event.queries is not None
-            mask = event.mask.expand(*event.queries.shape[:-1], self.keys)
-            allowed = self._of(mask, image, group)[heads, queries]
+            allowed = self._mask(event, image, group, heads, queries)
             if allowed.dtype == bool:
                 scores[~allowed] = -np.inf
             else:
@@ -213,6 +217,22 @@ class AttentionRecord:
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=-1, keepdims=True)
         return _masked(scores) if event.mask is not None else scores
+
+    def _mask(
+        self, event: AttentionEvent, image: int, group: int, heads: slice, queries: slice
+    ) -> np.ndarray:
+        """Give what was added to some rows of scores, or selects them: (head, query, key)."""
+        assert event.queries is not None
+
+        def rows(part: torch.Tensor) -> np.ndarray:
+            spread = part.expand(*event.queries.shape[:-1], part.shape[-1])  # type: ignore[union-attr]
+            return self._of(spread, image, group)[heads, queries]
+
+        if isinstance(event.mask, SumOfAxes):
+            total = rows(event.mask.down)[..., None] + rows(event.mask.across)[..., None, :]
+            return total.reshape(*total.shape[:-2], -1)
+        assert event.mask is not None
+        return rows(event.mask)
 
     def _scores(
         self, event: AttentionEvent, image: int, group: int, heads: slice, queries: slice
@@ -329,6 +349,12 @@ class AttentionRecord:
             msg = f"the tokens of {self.name} cannot be placed on the image: {self.reason}"
             raise ValueError(msg)
         return axis
+
+
+def _tensors_of(mask: torch.Tensor | SumOfAxes | None) -> tuple[torch.Tensor, ...]:
+    if isinstance(mask, SumOfAxes):
+        return (mask.down, mask.across)
+    return () if mask is None else (mask,)
 
 
 def _masked(weights: np.ndarray) -> np.ndarray:

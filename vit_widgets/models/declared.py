@@ -7,6 +7,7 @@ preprocessing says what was.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -116,6 +117,15 @@ def _derived_size(module: nn.Module) -> tuple[int, int] | None:
     return None
 
 
+@functools.cache
+def _names_of(subset: str) -> tuple[str, ...]:
+    """Read the class names of a part of ImageNet; timm parses its files anew each time."""
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo(subset)
+    return tuple(info.index_to_description(index) for index in range(info.num_classes()))
+
+
 def labels_of(module: nn.Module) -> Sequence[str] | None:
     """Class names that a module carries; ``None`` where it has none."""
     config = getattr(module, "pretrained_cfg", None)
@@ -124,12 +134,11 @@ def labels_of(module: nn.Module) -> Sequence[str] | None:
     if isinstance(config, dict):
         if config.get("label_names"):
             return tuple(config["label_names"])
-        from timm.data import ImageNetInfo, infer_imagenet_subset
+        from timm.data import infer_imagenet_subset
 
         subset = infer_imagenet_subset(module)
         if subset:
-            info = ImageNetInfo(subset)
-            return tuple(info.index_to_description(index) for index in range(info.num_classes()))
+            return _names_of(subset)
     by_index = getattr(getattr(module, "config", None), "id2label", None)
     if isinstance(by_index, dict) and by_index:
         names = tuple(str(by_index[index]) for index in sorted(by_index))
