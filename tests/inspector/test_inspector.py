@@ -383,7 +383,7 @@ def test_a_video_is_drawn_as_a_strip_of_its_frames():
     over_time, over_space = inspector.maps["layers"]
     assert inspector.cache.attention[1].name.endswith("layer.0.attention.attention")
     for layer in (over_time, over_space):
-        assert "frames stand beside each other: 3 frames of 3 columns" in layer["note"]
+        assert "Frames stand beside each other: 3 frames of 3 columns" in layer["note"]
         assert layer["box"] == [0, 0, 1, 1]
         assert np.isnan(unpack(layer["distance"])).all()
     at = inspector.maps["queries"].index(patch)

@@ -121,7 +121,7 @@ def layer_maps(
     record = cache.attention[layer]
     notes = [_NOTES.get(record.kind, "")]
     if record.mixed:
-        notes.append("heads are mixed or weights scaled after the softmax: rows need not sum to 1")
+        notes.append("Heads are mixed or weights scaled after the softmax: rows need not sum to 1")
     if record.key_axis.grid is None:
         return _matrix(record, notes, exact=exact)
     if record.query_axis.grid is None:
@@ -139,15 +139,13 @@ def layer_maps(
         found = [_position(token, reference, asked) for token in queries]
         values = np.stack([_row(record, position, direction, seen) for position in found])
         places = np.stack([_place(position, asked, seen) for position in found])
-        if record.groups > 1:
-            notes.append("the hatched patches cannot be seen from here")
-            if asked.prefix:
-                name = asked.prefix[0]
-                notes.append(f"the {name} token stands in every group: its maps lie side by side")
+        if record.groups > 1 and asked.prefix:
+            name = asked.prefix[0]
+            notes.append(f"The {name} token stands in every group: its maps lie side by side")
     assert seen.grid is not None
     if seen.grid.frames > 1:
         frames, across = seen.grid.frames, seen.grid.across
-        notes.append(f"frames stand beside each other: {frames} frames of {across} columns")
+        notes.append(f"Frames stand beside each other: {frames} frames of {across} columns")
         places = np.full_like(places, np.nan)  # there are no pixels between one frame and another
     return image_layer(
         values,
@@ -166,11 +164,11 @@ def layer_maps(
 
 
 _NOTES = {
-    "factorised": "a softmax over the patches for each feature; their mean is drawn",
-    "linear": "no softmax: the share of each patch in the sum, from the features of q and k",
-    "additive": "one score for each patch, the same for every query",
-    "outlook": "the kernels that write to this patch, added up",
-    "difference": "the difference of two softmaxes that is applied",
+    "factorised": "A softmax over the patches for each feature; their mean is drawn",
+    "linear": "No softmax: the share of each patch in the sum, from the features of q and k",
+    "additive": "One score for each patch, the same for every query",
+    "outlook": "The kernels that write to this patch, added up",
+    "difference": "The difference of two softmaxes that is applied",
 }
 
 _AXES = {"channel": ("channels", "channels"), "factorised": ("features", "keys")}
