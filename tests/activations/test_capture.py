@@ -137,6 +137,23 @@ def test_bfloat16_weights_are_computed_in_float32():
     assert np.abs(weights.sum(axis=-1) - 1).max() < 1e-6
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    ("name", "settings", "geometry"),
+    [
+        ("vit_tiny_patch16_224", {"depth": 1}, "rule"),
+        ("swin_tiny_patch4_window7_224",
+         {"depths": (1, 1), "embed_dim": 24, "num_heads": (1, 2)}, "traced"),
+    ],
+)  # fmt: skip
+def test_half_precision_is_placed_like_any_other(name, settings, geometry, dtype):
+    """Breaks when the rounding of a half passes for an answer of the token."""
+    torch.manual_seed(0)
+    module = timm.create_model(name, pretrained=False, **settings).eval().to(dtype)
+    cache = vw.capture(module, torch.randn(2, 3, 224, 224), keep=("attention",))
+    assert {record.geometry for record in cache.attention} == {geometry}
+
+
 def test_no_matrix_is_alive_after_a_fused_capture():
     """Bytes kept equal the formula; breaks when q and k stay views of qkv, or a matrix is kept."""
     module = timm.create_model("vit_tiny_patch16_224", pretrained=False, depth=3).eval()

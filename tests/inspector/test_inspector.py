@@ -436,6 +436,27 @@ def test_a_layer_without_a_place_is_a_matrix_with_the_reason():
     inspector.close()
 
 
+def test_an_outlook_is_a_stamp_around_the_patch():
+    """VOLO has a kernel of 3 x 3 on every second patch; breaks when the rest of the image is drawn
+    as seen and empty, or the stamp lies elsewhere.
+    """
+    from timm.models.volo import VOLO
+
+    torch.manual_seed(0)
+    net = VOLO(
+        img_size=(64, 96), layers=(1, 1), embed_dims=(16, 24), num_heads=(2, 3), num_classes=3,
+        downsamples=(True, False), outlook_attention=(True, False), stem_hidden_dim=8,
+    ).eval()  # fmt: skip
+    inspector = vw.inspect(net, torch.randn(1, 3, 64, 96), layer=0, query=1 + 4 * 12 + 6)
+    assert inspector.wait(60)
+    layer = inspector.maps["layers"][0]
+    assert (layer["record"], layer["grid"]) == ("outlook", [8, 12])
+    row = inspector.maps["queries"].index(inspector.query)
+    rows, cols = np.nonzero(~np.isnan(unpack(layer["cells"])[row, 0].reshape(8, 12)))
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (3, 5, 5, 7)
+    inspector.close()
+
+
 def test_non_square_images_keep_their_patches_to_the_pixel():
     """Breaks when the patches are stretched over pixels that they do not cover, or squared."""
 

@@ -240,7 +240,10 @@ def _row(
         return np.full((record.heads, size), np.nan, dtype=np.float32)
     if axis.cells is None and seen.cells is None:
         [(_, index)] = held
-        return record.weights(query=index) if rows else record.weights(key=index)
+        row = record.weights(query=index) if rows else record.weights(key=index)
+        if record.kind == "outlook":  # a stamp: no kernel reaches further
+            row = np.where((row == 0).all(axis=0), np.nan, row)
+        return row
     laid = (record.seen_from(token) if rows else record.seen_by(token)).reshape(record.heads, -1)
     if not seen.prefix:
         return laid
