@@ -122,7 +122,7 @@ class AttentionEvent:
     of: str = ""
     form: Form = "softmax"
     less: AttentionEvent | None = None
-    factor: float = 1.0
+    factor: float | torch.Tensor = 1.0
     outlook: adapters.Outlook | None = None
     signed: bool = False
     applied: applied.Applied | None = None
@@ -153,7 +153,7 @@ class _Output:
     """What one half of a difference returned, times a number: which event it was."""
 
     event: int
-    factor: float = 1.0
+    factor: float | torch.Tensor = 1.0
 
 
 class Interception(TorchFunctionMode):
@@ -469,7 +469,7 @@ class Interception(TorchFunctionMode):
             half = halves[0] or halves[1]
             other = args[1] if halves[0] else args[0]
             if half is not None and (not isinstance(other, torch.Tensor) or other.numel() == 1):
-                number = float(other.detach() if isinstance(other, torch.Tensor) else other)
+                number = other.detach() if isinstance(other, torch.Tensor) else other
                 self._halves[result] = _Output(half.event, half.factor * number)
         elif name in {"sub", "__sub__"} and len(halves) == 2 and all(halves):
             first, second = halves

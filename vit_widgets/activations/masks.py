@@ -53,7 +53,7 @@ def slim(mask: torch.Tensor | None) -> torch.Tensor | SumOfAxes | None:
     if mask is None:
         return None
     mask = mask.detach()
-    if not mask.is_floating_point() or mask.nbytes <= SMALL or mask.ndim < 2:
+    if mask.is_meta or not mask.is_floating_point() or mask.nbytes <= SMALL or mask.ndim < 2:
         return mask
     keys = mask.shape[-1]
     rows = int(keys**0.5)

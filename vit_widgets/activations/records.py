@@ -186,10 +186,10 @@ class AttentionRecord:
             return event.outlook.applied(kernels, queries)
         if event.form == "linear":
             shares = self._scores(event, image, group, heads, queries)
-            return shares / (shares.sum(axis=-1, keepdims=True) + event.factor)
+            return shares / (shares.sum(axis=-1, keepdims=True) + float(event.factor))
         rows = self._softmax(event, image, group, heads, queries)
         if event.less is not None:
-            rows -= event.factor * self._softmax(event.less, image, group, heads, queries)
+            rows -= float(event.factor) * self._softmax(event.less, image, group, heads, queries)
         return rows
 
     def _softmax(
