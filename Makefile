@@ -1,7 +1,7 @@
 # make lab    opens the quickstart in JupyterLab        make test   everything that CI checks
 # make demo   runs the quickstart without a browser     make bench  the measurements in tests/benchmarks
 # make build  bundles js/ into vit_widgets/static       make lint   style and types only
-# make nightly looks at every architecture of timm on the meta device (hours)
+# make nightly looks at every architecture of timm on the meta device (ten minutes)
 # make floors runs the widget tests on the versions that Google Colab has
 #
 # VENV=path   the environment (several clones may share one)     PYTHON=python3.12   the interpreter
