@@ -137,39 +137,12 @@ def measure_families() -> None:
     for kind, name in FAMILIES.items():
         module = made(name)
         images = torch.randn(1, *module.pretrained_cfg["input_size"])
-        forwards: list[int] = []
-
-        def count(_: nn.Module, args: tuple[torch.Tensor, ...], seen: list[int] = forwards) -> None:
-            seen.append(len(args[0]))
-
-        def plain(module: nn.Module = module, images: torch.Tensor = images) -> None:
-            with torch.no_grad():
-                module(images)
-
-        opened = vw.load(module)
-
-        def captured(opened: vw.VisionModel = opened, images: torch.Tensor = images) -> None:
-            vw.capture(opened, images, keep=("attention",))
-
-        def first(
-            module: nn.Module = module,
-            images: torch.Tensor = images,
-            forwards: list[int] = forwards,
-        ) -> float:
-            fresh = copy.deepcopy(module)  # whose tokens were not placed yet
-            fresh.register_forward_pre_hook(count)
-            forwards.clear()
-            return cpu_seconds(lambda: vw.capture(fresh, images, keep=("attention",)))()
-
-        captured()
-        times = interleaved({"plain": cpu_seconds(plain), "kept": cpu_seconds(captured)}, ROUNDS)
-        placed = interleaved({"plain": cpu_seconds(plain), "first": first}, 2)
-        milliseconds = 1000 * statistics.median(times["plain"])
+        times, placed, forwards = measure_family(module, images)
         rows.append(
             [
                 kind,
                 name,
-                f"{milliseconds:.0f}",
+                f"{1000 * statistics.median(times['plain']):.0f}",
                 f"{ratio(times['kept'], times['plain']):.3f}",
                 f"{min(times['kept']) / min(times['plain']):.3f}",
                 f"{len(forwards) - 1} ({sum(forwards) - 1})",
@@ -182,6 +155,38 @@ def measure_families() -> None:
          "forwards to place (images)", "first capture / plain"],
         rows,
     )  # fmt: skip
+
+
+def measure_family(
+    module: nn.Module, images: torch.Tensor
+) -> tuple[dict[str, list[float]], dict[str, list[float]], list[int]]:
+    """Time later captures and first ones beside plain forwards.
+
+    Returns
+    -------
+    later, first, forwards
+        Seconds by way, and the number of images in each forward of a first capture.
+    """
+    model = vw.load(module)  # as a view holds it
+    forwards: list[int] = []
+
+    @torch.no_grad()
+    def plain() -> None:
+        module(images)
+
+    def first() -> float:
+        fresh = copy.deepcopy(module)  # whose tokens were not placed yet
+        fresh.register_forward_pre_hook(lambda _, args: forwards.append(len(args[0])))
+        opened = vw.load(fresh)
+        forwards.clear()
+        return cpu_seconds(lambda: vw.capture(opened, images, keep=("attention",)))()
+
+    def later() -> None:
+        vw.capture(model, images, keep=("attention",))
+
+    later()
+    times = interleaved({"plain": cpu_seconds(plain), "kept": cpu_seconds(later)}, ROUNDS)
+    return times, interleaved({"plain": cpu_seconds(plain), "first": first}, 2), forwards
 
 
 def measure_memory() -> None:
