@@ -1,6 +1,7 @@
 """When a place is not believed: too few answers, shared patches, chosen tokens."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -76,3 +77,34 @@ def test_what_a_trial_cannot_know_is_not_said_of_block_outputs():
     cache = vw.capture(Sorted().eval(), torch.randn(1, 3, 32, 32))
     assert {record.geometry for record in cache.attention} == {"unknown"}
     assert cache.token_axes == (None, None)
+
+
+class Single(nn.Module):
+    """Takes one image alone: it refuses more, or lays them end to end."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        super().__init__()
+        self.refuses = refuses
+        self.patches = nn.Conv2d(3, 8, 8, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        """Attend."""
+        if self.refuses and len(x) != 1:
+            msg = "one image, please"
+            raise ValueError(msg)
+        tokens = self.patches(x).transpose(0, 1).reshape(1, 8, -1).mT
+        return self.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1)
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_model_of_one_image_keeps_its_record(refuses):
+    """Only its places are unknown; breaks when a trial's failure becomes the user's, or tokens that
+    grow with the images pass for images that attend to each other.
+    """
+    torch.manual_seed(0)
+    cache = vw.capture(Single(refuses=refuses).eval(), torch.randn(1, 3, 32, 32))
+    [record] = cache.attention
+    assert abs(record.weights().sum(axis=-1) - 1).max() < 1e-6
+    assert record.geometry == "unknown"
+    assert ("one image, please" in record.reason) == refuses

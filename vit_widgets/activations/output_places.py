@@ -11,6 +11,7 @@ from vit_widgets.activations.intercept import Interception
 from vit_widgets.activations.layouts import axis_of_cells
 from vit_widgets.activations.mixtures import grid_of, read_places
 from vit_widgets.activations.traced_places import finest_grid, repeated, spelling
+from vit_widgets.activations.trials import TrialFailedError
 from vit_widgets.models import TokenAxis, VisionModel, anatomy
 
 
@@ -65,7 +66,12 @@ def places_of_outputs(
         return (OutputPlace(),) * len(outputs)
     _, channels, height, width = shape
     finest = finest_grid((channels, height, width), seen.stems)
-    sites, _, bits = spelling(model, (channels, height, width), seen.attention, finest, set(blocks))
+    try:
+        sites, _, bits = spelling(
+            model, (channels, height, width), seen.attention, finest, set(blocks)
+        )
+    except TrialFailedError:  # then nothing is known, as `placement.reason` says in words
+        return (OutputPlace(),) * len(outputs)
     seen_outputs = {call for call, _ in sites if str(call).startswith("output ")}
     if len(seen_outputs) != len(outputs):  # taken from the residual stream, not from the blocks
         return (OutputPlace(),) * len(outputs)

@@ -26,7 +26,7 @@ from vit_widgets.activations.layouts import Kind, Layout, Placement, Size, sizes
 from vit_widgets.activations.mixtures import textures
 from vit_widgets.activations.plain_places import by_rule
 from vit_widgets.activations.traced_places import ACROSS, by_trace
-from vit_widgets.activations.trials import Question, nowhere, run, sites_of
+from vit_widgets.activations.trials import Question, TrialFailedError, nowhere, run, sites_of
 from vit_widgets.models import VisionModel, anatomy
 from vit_widgets.models.geometry import MAX_PREFIX, Grid, TokenAxis
 
@@ -75,16 +75,12 @@ def place(
         for index, (event, size) in enumerate(zip(events, sizes, strict=True))
         if size is not None and not event.chosen and index not in broken
     ]
-    if len(shape) == 3:  # the tokens of a video go frame by frame, and no row of the strip does
-        for index, plain in by_rule(question, asked).items():
-            layouts[index] = plain
-    left = [index for index in asked if layouts[index] is None]
     reasons: dict[int, str] = {}
-    for index, traced in (by_trace(question, left) if left else {}).items():
-        if isinstance(traced, Layout):
-            layouts[index] = traced
+    for index, found in _asked(question, asked).items():
+        if isinstance(found, Layout):
+            layouts[index] = found
         else:
-            reasons[index] = traced
+            reasons[index] = found
     for index, event in enumerate(events):
         size = sizes[index]
         if reasons.get(index) == ACROSS:
@@ -96,12 +92,28 @@ def place(
             if index in broken:
                 reason = "the model computes NaN or infinity"
             layouts[index] = _unknown(event, size, reason)
-    if shape[-3] >= 6 and shape[-3] % 2 == 0:
-        _by_halves(model, shape, events, layouts)
     known = [layout for layout in layouts if layout is not None]
     axis = _reference(known)
     reason = "" if axis else next((one.reason for one in known if one.reason), "")
     return Placement(axis, tuple(one and _on_strip(one, axis) for one in layouts), reason)
+
+
+def _asked(question: Question, asked: Sequence[int]) -> dict[int, Layout | str]:
+    """Ask the model itself: a layout of each event, or the reason why there is none."""
+    found: dict[int, Layout | str] = {}
+    try:
+        # The tokens of a video go frame by frame, and no row of the strip does.
+        if len(question.shape) == 3:
+            found |= by_rule(question, asked)
+        left = [index for index in asked if index not in found]
+        if left:
+            found |= by_trace(question, left)
+        if question.shape[-3] >= 6 and question.shape[-3] % 2 == 0:
+            _by_halves(question, found)
+    except TrialFailedError as error:
+        for index in asked:
+            found.setdefault(index, str(error))
+    return found
 
 
 def _finite(event: AttentionEvent) -> bool:
@@ -122,30 +134,26 @@ def _unknown(event: AttentionEvent, size: Size, reason: str) -> Layout:
     return Layout(TokenAxis(size.queries), TokenAxis(size.keys), members, kind, "unknown", why)
 
 
-def _by_halves(
-    model: VisionModel,
-    shape: tuple[int, ...],
-    events: Sequence[AttentionEvent],
-    layouts: list[Layout | None],
-) -> None:
+def _by_halves(question: Question, found: dict[int, Layout | str]) -> None:
     """Find attention from one image to another, where two share the channels of the input."""
-    both = textures(shape)
-    half = shape[-3] // 2
+    both = textures(question.shape)
+    half = question.shape[-3] // 2
     first, second = both[0].clone(), both[0].clone()
     first[..., :half, :, :] = both[1, ..., :half, :, :]
     second[..., half:, :, :] = both[1, ..., half:, :, :]
-    trial = run(model, torch.stack([both[0], first, second]), events, attention_only=True)
-    for index, (event, layout) in enumerate(zip(events, layouts, strict=True)):
-        if layout is None or layout.kind != "self":
+    batch = torch.stack([both[0], first, second])
+    trial = run(question.model, batch, question.events, attention_only=True)
+    for index, layout in found.items():
+        if isinstance(layout, str) or layout.kind != "self":
             continue
         answers = [
             [not nowhere(seen[[0, image]]) for image in (1, 2)]
             for side in ("queries", "keys")
-            for site in sites_of(event, side, last=layout.images_last)[:1]
+            for site in sites_of(question.events[index], side, last=layout.images_last)[:1]
             if (seen := trial.sites.get(site)) is not None and seen.size
         ]
         if len(answers) == 2 and sorted(answers) == [[False, True], [True, False]]:
-            layouts[index] = replace(layout, kind="cross")
+            found[index] = replace(layout, kind="cross")
 
 
 def _said(size: Size, shape: tuple[int, ...], grid: tuple[int, int] | None) -> Layout | None:

@@ -119,7 +119,12 @@ def spelling(
         # The first texture leads each part: what is the same for all is the same as in the others.
         batch = torch.stack([both[0], *(mixture(both, masks[i], finest) for i in part)])
         trial = run(model, batch, events, looking.plan, blocks=blocks)
-        varying |= {site for site, n in trial.tokens.items() if n != looking.tokens.get(site, n)}
+        counts = (2 + len(highest), 1 + len(part))
+        varying |= {
+            site
+            for site, n in trial.tokens.items()
+            if counts[0] != counts[1] and (looking.tokens.get(site), n) == counts
+        }
         for site, values in trial.sites.items():
             if site in seen:
                 seen[site] |= dict(zip(part, values[1:], strict=True))

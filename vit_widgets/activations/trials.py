@@ -15,7 +15,11 @@ from vit_widgets.activations.intercept import AttentionEvent
 from vit_widgets.activations.layouts import Size
 from vit_widgets.activations.outputs import outputs_of
 from vit_widgets.activations.trial import Site, Trial
-from vit_widgets.models import Grid, VisionModel
+from vit_widgets.models import Grid, VisionModel, calling
+
+
+class TrialFailedError(Exception):
+    """The model, which ran with the user's images, does not run with trial images."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,13 @@ def run(
     blocks: Collection[str] = (),
     attention_only: bool = False,
 ) -> Trial:
-    """Run trial images with everything that mixes tokens cut, and leave the model as it was."""
+    """Run trial images with everything that mixes tokens cut, and leave the model as it was.
+
+    Raises
+    ------
+    TrialFailedError
+        If the model cannot be run like that: it takes one image alone, or memory is short.
+    """
     batch = model.to_device(batch)
     trial = Trial(events, batch, plan, attention_only=attention_only)
     with (
@@ -71,7 +81,15 @@ def run(
         asked(parts, model.attention, trial.note_given),
         trial,
     ):
-        model.run(batch)
+        try:
+            model.run(batch)
+        except calling.UNSUITABLE as error:
+            cause = error.__cause__ or error
+            msg = (
+                f"{len(batch)} trial images could not be run together "
+                f"({type(cause).__name__}: {cause})"
+            )
+            raise TrialFailedError(msg) from error
     trial.note_outputs([value for _, value in outputs])
     return trial
 
