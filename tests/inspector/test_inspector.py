@@ -248,7 +248,7 @@ def test_close_forgets_captures_and_leaves_no_thread(net):
     """Breaks when a closed view keeps activations or a thread alive."""
     before = threading.active_count()
     inspector = vw.inspect(net, PICTURES)
-    owner = inspector._owner
+    owner = inspector._pictures._owner
     assert inspector.wait(60)
     inspector.close()
     assert not any(key[0] is owner for key in captures._held)

@@ -9,20 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import traitlets
 from torch import nn
 
-from vit_widgets.activations import ActivationCache, capture
-from vit_widgets.activations.cache import Part
+from vit_widgets.activations import ActivationCache
 from vit_widgets.inspector import description, opening
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
-from vit_widgets.inspector.captures import captures
+from vit_widgets.inspector.pictures import Pictures, seen
 from vit_widgets.jobs import Worker
 from vit_widgets.models import VisionModel
 from vit_widgets.models.images import Picture
 from vit_widgets.models.preprocessing import Transform
-from vit_widgets.models.video import strip
 from vit_widgets.probes import layer_statistics
 from vit_widgets.widgets import InspectorPage
 from vit_widgets.widgets.base import READY
@@ -35,8 +32,6 @@ _PATIENCE = 0.15
 _DEMO_OPENING = {"layer": 4, "head": 3}
 
 _ENTROPY = "mean entropy, nats"
-
-_KEPT: tuple[Part, ...] = ("attention",)
 
 
 class _Superseded(Exception):  # noqa: N818 - a signal, not an error
@@ -87,20 +82,19 @@ class Inspector(InspectorPage):
         **view: Any,
     ) -> None:
         self.model = model
-        self._pictures = list(pictures)
+        self._pictures = Pictures(model, pictures)
         self._matrices: dict[int, dict[int, Layer]] = {}
         self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
-        self._owner = object()
         index = view.get("image_index", 0)
         if not 0 <= index < len(self._pictures):
             msg = f"image_index {index} is out of range: valid are 0 to {len(self._pictures) - 1}"
             raise IndexError(msg)
-        cache = self._captured(index)  # the first picture is there when the cell ends
+        cache = self._pictures.captured(index)  # the first picture is there when the cell ends
         self._anatomy = _Anatomy.of(cache)
         super().__init__(
             image_names=list(names),
-            thumbnails=opening.strip(model, self._pictures),
+            thumbnails=opening.strip(model, pictures),
             title=model.name,
             **{**_opening(cache), **view, **self._about(cache)},
         )
@@ -111,7 +105,7 @@ class Inspector(InspectorPage):
     @property
     def cache(self) -> ActivationCache:
         """What the forward of the image in view left (attention only)."""
-        return self._captured(self.image_index)
+        return self._pictures.captured(self.image_index)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the page has all that it asked for; ``False`` if `timeout` seconds went by."""
@@ -121,7 +115,7 @@ class Inspector(InspectorPage):
         """Stop working, forget what was captured, and close the page."""
         if self._worker is not None:
             self._worker.cancel()
-        captures.drop(self._owner)
+        self._pictures.forget()
         super().close()
 
     def size_of(self, name: str) -> int | None:
@@ -156,7 +150,7 @@ class Inspector(InspectorPage):
         index = self.image_index
         name = self.image_names[index]
         self.publish(status={**READY, "state": "working", "text": f"running {name}"})
-        cache = self._captured(index)
+        cache = self._pictures.captured(index)
         if self.image_index != index:
             return  # the request for the next image is waiting already
         self._anatomy = _Anatomy.of(cache)
@@ -170,7 +164,7 @@ class Inspector(InspectorPage):
     def _publish_rows(self) -> None:
         asked = self._selection()
         index, query, direction, pins = asked
-        cache = self._captured(index)
+        cache = self._pictures.captured(index)
         queries = list(
             dict.fromkeys((query, *pins, *neighbours(cache, query, len(pins), self.layer)))
         )
@@ -220,7 +214,7 @@ class Inspector(InspectorPage):
     def _publish_statistics(self) -> None:
         """Measure one layer and come again, so that whatever is asked meanwhile goes first."""
         index = self.image_index
-        records = self._captured(index).attention
+        records = self._pictures.captured(index).attention
         known = self._entropies.setdefault(index, [])
         if len(known) < len(records):
             entropy, *_ = layer_statistics(records[len(known)])
@@ -236,17 +230,11 @@ class Inspector(InspectorPage):
     def _selection(self) -> tuple[int, int, Any, tuple[int, ...]]:
         return (self.image_index, self.query, self.direction, tuple(self.pins))
 
-    def _captured(self, index: int) -> ActivationCache:
-        def run() -> ActivationCache:
-            return capture(self.model, self.model.batch(self._pictures[index]), keep=_KEPT)
-
-        return captures.get((self._owner, index), run)
-
     def _about(self, cache: ActivationCache) -> dict[str, Any]:
         """Collect the traits that say what the image in view is."""
         classes = description.predictions(cache)
         about: dict[str, Any] = {
-            "image": _seen(cache),
+            "image": seen(cache),
             "subtitle": description.subtitle(cache),
             "layer_labels": [record.name for record in cache.attention],
             "predictions": classes,
@@ -324,12 +312,3 @@ def _opening(cache: ActivationCache) -> dict[str, Any]:
         grid = axis.grid
         query = axis.token(grid.rows // 2, grid.frames // 2 * grid.across + grid.across // 2)
     return {"layer": len(cache.attention) // 2, "query": query}
-
-
-def _seen(cache: ActivationCache) -> np.ndarray:
-    """Give the picture that the model saw, uint8 (height, width, 3); of a video the strip."""
-    picture = cache.model.picture(cache.images[0])
-    axis = cache.placement.axis
-    if picture.ndim == 4 and axis is not None and axis.grid is not None:
-        return strip(picture, axis.grid)
-    return picture[0] if picture.ndim == 4 else picture  # without places there is no frame to tell
