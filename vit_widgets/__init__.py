@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture
     from vit_widgets.inspector import Inspector, inspect
     from vit_widgets.models import VisionModel, load
-    from vit_widgets.widgets import HeadGrid, InspectorPage, LayerSlider, PatchOverlay
+    from vit_widgets.widgets import (
+        FeatureCanvas,
+        HeadGrid,
+        InspectorPage,
+        LayerSlider,
+        PatchOverlay,
+    )
 
 _HOMES = {
     "load": "vit_widgets.models",
@@ -33,6 +39,7 @@ _HOMES = {
     "ActivationCache": "vit_widgets.activations",
     "AttentionRecord": "vit_widgets.activations",
     "LayerSlider": "vit_widgets.widgets",
+    "FeatureCanvas": "vit_widgets.widgets",
     "HeadGrid": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
@@ -44,6 +51,7 @@ _ROOMS = ("demo", "models", "probes")
 __all__ = [
     "ActivationCache",
     "AttentionRecord",
+    "FeatureCanvas",
     "HeadGrid",
     "Inspector",
     "InspectorPage",
