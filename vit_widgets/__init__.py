@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vit_widgets import demo, models, probes
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
-    from vit_widgets.inspector import Inspector, inspect
+    from vit_widgets.inspector import FeatureInspector, Inspector, inspect, inspect_feature
     from vit_widgets.models import VisionModel, load
     from vit_widgets.widgets import (
         FeatureCanvas,
@@ -46,6 +46,8 @@ _HOMES = {
     "InspectorPage": "vit_widgets.widgets",
     "Inspector": "vit_widgets.inspector",
     "inspect": "vit_widgets.inspector",
+    "FeatureInspector": "vit_widgets.inspector",
+    "inspect_feature": "vit_widgets.inspector",
 }
 _ROOMS = ("demo", "models", "probes")
 
@@ -53,6 +55,7 @@ __all__ = [
     "ActivationCache",
     "AttentionRecord",
     "FeatureCanvas",
+    "FeatureInspector",
     "HeadGrid",
     "Inspector",
     "InspectorPage",
@@ -64,6 +67,7 @@ __all__ = [
     "demo",
     "edit",
     "inspect",
+    "inspect_feature",
     "load",
     "models",
     "probes",

@@ -1,6 +1,6 @@
 // An image that is being optimised for a neuron: the picture, how far it is, and how it is made.
 import { fillCode } from "../lib/code";
-import { controls, isStale, nameOf, progressWords } from "../lib/feature";
+import { controls, isStale, nameOf, progressWords, selected } from "../lib/feature";
 import type { FeatureCanvasState } from "../lib/state";
 import { local } from "../lib/store";
 import { isPacked, type Packed, unpack } from "../lib/wire";
@@ -49,7 +49,11 @@ export function drawFeatureCanvas(
   drawFeatureSettings(settings, view);
   drawFeatureCopies(copies, view);
 
-  const stale = () => isStale(store.get("feature_for"), layer(), store.get("neuron"));
+  const stale = () =>
+    isStale(
+      store.get("feature_for"),
+      selected(layer(), store.get("neuron"), store.get("feature_settings")),
+    );
   const now = () =>
     controls(
       store.get("feature_state"),
@@ -124,7 +128,7 @@ export function drawFeatureCanvas(
     canvas.hidden = packed === null;
     blank.hidden = packed !== null;
     png.hidden = packed === null;
-    attribute(stage, { "data-stale": old && packed !== null });
+    attribute(element, { "data-stale": old && packed !== null });
     if (packed) {
       const { codes, shape } = unpack(packed);
       const [height, width] = shape.slice(-3);
@@ -133,8 +137,9 @@ export function drawFeatureCanvas(
       stage.style.setProperty("--vw-aspect", String(width / height));
     }
     const name = nameOf(of) || "the neuron";
-    setText(whose, old ? `${name}, not the one selected` : "");
-    whose.hidden = !old || packed === null;
+    const least = of.objective === "least active" ? of.objective : "";
+    setText(whose, old ? `${name}, not the one selected` : least);
+    whose.hidden = packed === null || whose.textContent === "";
     setText(
       blank,
       store.get("feature_state") === "running"
@@ -200,7 +205,7 @@ export function drawFeatureCanvas(
     attribute(problem, { "data-state": failed ? "error" : null, role: failed ? "alert" : null });
   }
 
-  const selection = ["layer", "neuron", "feature_for"] as const;
+  const selection = ["layer", "neuron", "feature_for", "feature_settings"] as const;
   view.paintOn(["feature_image", "feature_strip", "feature_state", ...selection], drawPicture);
   view.paintOn(["feature_strip", "feature_strip_labels"], drawStrip);
   view.paintOn(["feature_state", "feature_wanted", "feature_progress", ...selection], drawControls);

@@ -49,7 +49,7 @@ export function drawFeatureCurves(
     const ends = curves.map((curve) => (curve.at(-1)?.y ?? 0.5) * HEIGHT - LABEL_HEIGHT / 2);
     const tops = spread(ends, LABEL_HEIGHT, HEIGHT - LABEL_HEIGHT + 4);
     const words = NAMES.map((name, row) => {
-      const number = plain(value(row * pictures + picture, points - 1));
+      const number = plain(value(row * pictures + picture, points - 1)).replace("-", "−");
       labels[row].replaceChildren(`${name} `, el("b", "", {}, number));
       labels[row].style.top = `${tops[row].toFixed(1)}px`;
       return `${name} ${number}`;
