@@ -22,9 +22,15 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vit_widgets import demo, models, probes
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
-    from vit_widgets.inspector import Inspector, inspect
+    from vit_widgets.inspector import FeatureInspector, Inspector, inspect, inspect_feature
     from vit_widgets.models import VisionModel, load
-    from vit_widgets.widgets import HeadGrid, InspectorPage, LayerSlider, PatchOverlay
+    from vit_widgets.widgets import (
+        FeatureCanvas,
+        HeadGrid,
+        InspectorPage,
+        LayerSlider,
+        PatchOverlay,
+    )
 
 _HOMES = {
     "load": "vit_widgets.models",
@@ -34,17 +40,22 @@ _HOMES = {
     "ActivationCache": "vit_widgets.activations",
     "AttentionRecord": "vit_widgets.activations",
     "LayerSlider": "vit_widgets.widgets",
+    "FeatureCanvas": "vit_widgets.widgets",
     "HeadGrid": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
     "Inspector": "vit_widgets.inspector",
     "inspect": "vit_widgets.inspector",
+    "FeatureInspector": "vit_widgets.inspector",
+    "inspect_feature": "vit_widgets.inspector",
 }
 _ROOMS = ("demo", "models", "probes")
 
 __all__ = [
     "ActivationCache",
     "AttentionRecord",
+    "FeatureCanvas",
+    "FeatureInspector",
     "HeadGrid",
     "Inspector",
     "InspectorPage",
@@ -56,6 +67,7 @@ __all__ = [
     "demo",
     "edit",
     "inspect",
+    "inspect_feature",
     "load",
     "models",
     "probes",

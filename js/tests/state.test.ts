@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  featureCanvasDefaults,
   headGridDefaults,
   inspectorDefaults,
   layerSliderDefaults,
@@ -13,6 +14,7 @@ test.each([
   ["LayerSlider", layerSliderDefaults],
   ["HeadGrid", headGridDefaults],
   ["PatchOverlay", patchOverlayDefaults],
+  ["FeatureCanvas", featureCanvasDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
   expect(defaults).toEqual(traits[name]);

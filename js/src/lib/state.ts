@@ -1,7 +1,15 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
+import type {
+  FeatureFor,
+  FeatureProgress,
+  FeatureState,
+  FeatureWanted,
+  Setting,
+  Settings,
+} from "./feature";
 import type { Direction, RawPacket } from "./packet";
-import type { MaybePacked } from "./wire";
+import type { MaybePacked, Packed } from "./wire";
 
 export const PROTOCOL = 2;
 
@@ -65,6 +73,27 @@ export type PatchOverlayState = CommonState &
     contour: number;
     colormap: string;
   };
+
+/** Curves of a run: (3, picture, point) of loss, activation and total variation, thinned. */
+export type Curves = Packed & { every: number; last: number };
+
+export type FeatureCanvasState = CommonState & {
+  feature_image: MaybePacked;
+  feature_strip: MaybePacked;
+  feature_strip_labels: string[];
+  feature_state: FeatureState;
+  feature_progress: FeatureProgress;
+  feature_curves: Curves | Record<string, never>;
+  feature_for: FeatureFor;
+  feature_settings: Settings;
+  feature_choices: Record<string, Setting[]>;
+  feature_wanted: FeatureWanted;
+  feature_copies_shown: boolean;
+  feature_copies: MaybePacked;
+  feature_note: string;
+  feature_detail: string;
+  feature_code: string;
+};
 
 export interface Prediction {
   label: string;
@@ -130,6 +159,25 @@ export const patchOverlayDefaults: PatchOverlayState = {
   drawing: "smooth",
   contour: 0,
   colormap: "magma",
+};
+
+export const featureCanvasDefaults: FeatureCanvasState = {
+  ...common,
+  feature_image: {},
+  feature_strip: {},
+  feature_strip_labels: [],
+  feature_state: "empty",
+  feature_progress: {},
+  feature_curves: {},
+  feature_for: {},
+  feature_settings: {},
+  feature_choices: {},
+  feature_wanted: {},
+  feature_copies_shown: false,
+  feature_copies: {},
+  feature_note: "",
+  feature_detail: "",
+  feature_code: "",
 };
 
 export const inspectorDefaults: InspectorState = {
