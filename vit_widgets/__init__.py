@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture
     from vit_widgets.inspector import Inspector, inspect
     from vit_widgets.models import VisionModel, load
-    from vit_widgets.widgets import HeadGrid, InspectorPage, LayerSlider, PatchOverlay
+    from vit_widgets.widgets import HeadGrid, InspectorPage, LayerSlider, NeuronPage, PatchOverlay
 
 _HOMES = {
     "load": "vit_widgets.models",
@@ -36,6 +36,7 @@ _HOMES = {
     "HeadGrid": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
+    "NeuronPage": "vit_widgets.widgets",
     "Inspector": "vit_widgets.inspector",
     "inspect": "vit_widgets.inspector",
 }
@@ -48,6 +49,7 @@ __all__ = [
     "Inspector",
     "InspectorPage",
     "LayerSlider",
+    "NeuronPage",
     "PatchOverlay",
     "VisionModel",
     "__version__",
