@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vit_widgets import demo, models, probes
-    from vit_widgets.activations import ActivationCache, AttentionRecord, capture
+    from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
     from vit_widgets.inspector import Inspector, inspect
     from vit_widgets.models import VisionModel, load
     from vit_widgets.widgets import HeadGrid, InspectorPage, LayerSlider, NeuronPage, PatchOverlay
@@ -30,6 +30,7 @@ _HOMES = {
     "load": "vit_widgets.models",
     "VisionModel": "vit_widgets.models",
     "capture": "vit_widgets.activations",
+    "edit": "vit_widgets.activations",
     "ActivationCache": "vit_widgets.activations",
     "AttentionRecord": "vit_widgets.activations",
     "LayerSlider": "vit_widgets.widgets",
@@ -55,6 +56,7 @@ __all__ = [
     "__version__",
     "capture",
     "demo",
+    "edit",
     "inspect",
     "load",
     "models",

@@ -14,7 +14,7 @@ from torch import nn
 from vit_widgets.activations.given import asked
 from vit_widgets.activations.intercept import AttentionEvent, Interception
 from vit_widgets.activations.layouts import Placement, sizes_of
-from vit_widgets.activations.neurons import apart_from_attention, feed_forwards
+from vit_widgets.activations.neurons import NeuronEvent, apart_from_attention, feed_forwards
 from vit_widgets.activations.output_places import OutputPlace, places_of_outputs
 from vit_widgets.activations.outputs import outputs_of
 from vit_widgets.activations.placement import place
@@ -69,6 +69,7 @@ class ActivationCache:
     _seen: Interception = field(repr=False)
     _tokens: tuple[torch.Tensor, ...] | None = field(default=None)
     _neurons: tuple[torch.Tensor, ...] | None = field(default=None)
+    _hidden: tuple[NeuronEvent, ...] = field(default=(), repr=False)
 
     @property
     def tokens(self) -> tuple[torch.Tensor, ...]:
@@ -232,6 +233,7 @@ def capture(
         _seen=seen,
         _tokens=tuple(value for _, value in of_blocks) if "tokens" in keep else None,
         _neurons=tuple(event.values for event in hidden) if "neurons" in keep else None,
+        _hidden=tuple(hidden) if "neurons" in keep else (),
     )
 
 

@@ -72,8 +72,8 @@ class NeuronEvent:
     ----------
     path
         Path of the layer: the smallest part that holds both projections.
-    module
-        Path of the second projection.
+    first, module
+        Paths of the first and of the second projection.
     values
         (image, token, neuron). The positions of a map are in raster order.
     shape
@@ -92,6 +92,7 @@ class NeuronEvent:
     """
 
     path: str
+    first: str
     module: str
     values: torch.Tensor
     shape: tuple[int, ...]
@@ -325,6 +326,7 @@ class NeuronWatch:
         inner = tuple(values.shape[1:-1]) if values.ndim > 2 else (1,)
         return NeuronEvent(
             path=_common(units.module, module),
+            first=units.module,
             module=module,
             values=values.reshape(self._images, -1, values.shape[-1]),
             shape=(groups, *inner) if groups > 1 else inner,

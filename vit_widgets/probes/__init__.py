@@ -5,5 +5,12 @@ from vit_widgets.probes.head_statistics import (
     head_statistics,
     layer_statistics,
 )
+from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 
-__all__ = ["HeadStatistics", "head_statistics", "layer_statistics"]
+__all__ = [
+    "HeadStatistics",
+    "NeuronEffect",
+    "head_statistics",
+    "layer_statistics",
+    "neuron_effect",
+]
