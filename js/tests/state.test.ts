@@ -3,6 +3,7 @@ import {
   headGridDefaults,
   inspectorDefaults,
   layerSliderDefaults,
+  neuronPageDefaults,
   patchOverlayDefaults,
 } from "../src/lib/state";
 import traits from "./fixtures/traits.json";
@@ -13,6 +14,7 @@ test.each([
   ["LayerSlider", layerSliderDefaults],
   ["HeadGrid", headGridDefaults],
   ["PatchOverlay", patchOverlayDefaults],
+  ["NeuronPage", neuronPageDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
   expect(defaults).toEqual(traits[name]);
