@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
     from vit_widgets.inspector import Inspector, inspect
     from vit_widgets.models import VisionModel, load
-    from vit_widgets.widgets import HeadGrid, InspectorPage, LayerSlider, NeuronPage, PatchOverlay
+    from vit_widgets.widgets import (
+        FeatureCanvas,
+        HeadGrid,
+        InspectorPage,
+        LayerSlider,
+        NeuronPage,
+        PatchOverlay,
+    )
 
 _HOMES = {
     "load": "vit_widgets.models",
@@ -34,6 +41,7 @@ _HOMES = {
     "ActivationCache": "vit_widgets.activations",
     "AttentionRecord": "vit_widgets.activations",
     "LayerSlider": "vit_widgets.widgets",
+    "FeatureCanvas": "vit_widgets.widgets",
     "HeadGrid": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
@@ -46,6 +54,7 @@ _ROOMS = ("demo", "models", "probes")
 __all__ = [
     "ActivationCache",
     "AttentionRecord",
+    "FeatureCanvas",
     "HeadGrid",
     "Inspector",
     "InspectorPage",

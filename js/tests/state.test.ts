@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  featureCanvasDefaults,
   headGridDefaults,
   inspectorDefaults,
   layerSliderDefaults,
@@ -14,6 +15,7 @@ test.each([
   ["LayerSlider", layerSliderDefaults],
   ["HeadGrid", headGridDefaults],
   ["PatchOverlay", patchOverlayDefaults],
+  ["FeatureCanvas", featureCanvasDefaults],
   ["NeuronPage", neuronPageDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {

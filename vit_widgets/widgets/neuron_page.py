@@ -9,7 +9,8 @@ import traitlets
 from PIL import Image
 
 from vit_widgets import export
-from vit_widgets.widgets.base import STATIC
+from vit_widgets.widgets.base import STATIC, VitWidget
+from vit_widgets.widgets.feature_canvas import FeatureCanvas
 from vit_widgets.widgets.image import ImageWidget
 from vit_widgets.widgets.page import PageWidget
 from vit_widgets.widgets.traits import Answer, floats, pixels
@@ -51,7 +52,7 @@ class Bookmarks(traitlets.List):  # type: ignore[type-arg]
         return [list(pair) for pair in dict.fromkeys(map(tuple, pairs))]
 
 
-class NeuronPage(PageWidget, ImageWidget):
+class NeuronPage(PageWidget, ImageWidget, FeatureCanvas):
     """One neuron of one layer, seen from all sides; it draws what it is given and asks nothing.
 
     Each answer is a dict that says which selection it answers, so that the page recognises one that
@@ -125,8 +126,8 @@ class NeuronPage(PageWidget, ImageWidget):
 
     Notes
     -----
-    Other attributes are those of ``PageWidget`` (title, images, code) and ``ImageWidget`` (the
-    image in view, and how a map is laid over it).
+    Other attributes are those of ``PageWidget`` (title, images, code), ``ImageWidget`` (the image
+    in view, and how a map is laid over it) and :class:`FeatureCanvas` (the optimised image).
 
     Examples
     --------
@@ -205,15 +206,17 @@ class NeuronPage(PageWidget, ImageWidget):
             return len(prefix) + int(rows * cols)
         return own
 
+    __repr__ = VitWidget.__repr__
+
     @traitlets.observe("layer", "neuron_counts", "neuron_of_layer", "class_names", "neuron_map")
     def _sizes_changed(self, _change: object) -> None:
         self.bring_into_range()
 
     def picture(self) -> Image.Image | None:
-        """Draw the most activating images, with their maps as the page shows them."""
+        """Draw the most activating images with their maps, or at least the optimised image."""
         top = self.top_images
         if not top.get("images"):
-            return None
+            return super().picture()
         images = unpack(top["images"])
         maps = unpack(top["maps"]) if top["maps"] and self.top_view != "image" else None
         tiles = []

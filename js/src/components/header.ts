@@ -1,6 +1,7 @@
 // The name of the model, what it is, and what can be done with the view.
 import { fillCode } from "../lib/code";
 import type { PageState } from "../lib/state";
+import { copyText } from "./clipboard";
 import { attribute, el, listen, setText } from "./dom";
 import type { View } from "./view";
 
@@ -76,20 +77,4 @@ export function drawHeader<S extends PageState>(
     copy.hidden = store.get("code") === "";
   });
   return { leave };
-}
-
-/** To the clipboard, also where the host only allows the old way. */
-async function copyText(text: string, near: HTMLElement): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = el("textarea", "vw-hidden", { "aria-hidden": "true" });
-    area.value = text;
-    near.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
 }

@@ -104,7 +104,11 @@ export const ATTENTION_KEYS: readonly [keys: string, meaning: string][] = [
 ];
 
 /** The list of keys, opened with "?". */
-export function keyList(lists: readonly [keys: string, meaning: string][]): { element: HTMLElement; toggle(): boolean; close(): boolean } {
+export function keyList(lists: readonly [keys: string, meaning: string][]): {
+  element: HTMLElement;
+  toggle(): boolean;
+  close(): boolean;
+} {
   const element = el(
     "dl",
     "vw-keys",

@@ -29,14 +29,7 @@ export function drawNeuronChoice(element: HTMLElement, view: View<NeuronPageStat
   element.classList.add("vw-neuron-choice");
   element.append(
     slider,
-    el(
-      "div",
-      "vw-neuron-number",
-      {},
-      el("label", "vw-title", {}, "Neuron ", box),
-      of,
-      steps,
-    ),
+    el("div", "vw-neuron-number", {}, el("label", "vw-title", {}, "Neuron ", box), of, steps),
   );
   drawLayerSlider(slider, { ...view, store: layersOf(store) } as unknown as View<LayerSliderState>);
 
@@ -107,8 +100,9 @@ export function markNeuron({ store }: View<NeuronPageState>): void {
 }
 
 /** What the layer slider reads: the layers by their neurons' names, and no curve. */
-function layersOf(store: Store<NeuronPageState>): Pick<Store<LayerSliderState>, "get" | "on"> &
-  Pick<Store<NeuronPageState>, "set" | "update"> {
+function layersOf(
+  store: Store<NeuronPageState>,
+): Pick<Store<LayerSliderState>, "get" | "on"> & Pick<Store<NeuronPageState>, "set" | "update"> {
   const labels = (): string[] => {
     const [names, of] = [store.get("neuron_labels"), store.get("neuron_of_layer")];
     return Array.from({ length: layerCount(store) }, (_, layer) => {

@@ -11,7 +11,11 @@ export function drawDistribution(element: HTMLElement, view: View<NeuronPageStat
   const marks = el("div", "vw-histogram-marks", { "aria-hidden": "true" });
   const [low, middle, high] = [el("span"), el("span", "vw-accent"), el("span")];
   element.classList.add("vw-distribution");
-  element.append(bars, marks, el("div", "vw-row vw-muted vw-small vw-number", {}, low, middle, high));
+  element.append(
+    bars,
+    marks,
+    el("div", "vw-row vw-muted vw-small vw-number", {}, low, middle, high),
+  );
 
   paintAnswer(element, view, "distribution", aside, (answer) => {
     const { edges, counts, sampled, total, caption } = answer;
@@ -49,7 +53,9 @@ export function drawDistribution(element: HTMLElement, view: View<NeuronPageStat
     setText(middle, range && `shown: ${range}`);
     const peak = counts.indexOf(most);
     const usual =
-      peak < 0 ? "" : `most between ${activation(edges[peak])} and ${activation(edges[peak + 1])}; `;
+      peak < 0
+        ? ""
+        : `most between ${activation(edges[peak])} and ${activation(edges[peak + 1])}; `;
     bars.setAttribute(
       "aria-label",
       `histogram of ${grouped(sampled)} images from ${activation(from)} to ${activation(to)}; ` +

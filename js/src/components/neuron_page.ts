@@ -1,7 +1,8 @@
 // One neuron from all sides: its optimised image, what excites it, and what it is for.
 import { neuronCount, SELECTION, selectionOf, standingOf } from "../lib/neuron";
-import type { NeuronPageState } from "../lib/state";
+import type { FeatureCanvasState, NeuronPageState } from "../lib/state";
 import { attribute, el, setText } from "./dom";
+import { drawFeatureCanvas } from "./feature_canvas";
 import { drawNeuronAtlas } from "./neuron_atlas";
 import { drawNeuronChoice } from "./neuron_choice";
 import { drawClassCounts, drawEffects } from "./neuron_classes";
@@ -51,6 +52,9 @@ export function drawNeuronPage(
 
   drawNeuronChoice(choice, view);
   drawNeuronAtlas(atlas, view);
+  drawFeatureCanvas(optimised, view as unknown as View<FeatureCanvasState>, () => {
+    return selectionOf(store).layer;
+  });
   drawNeuronImage(here, view, image);
   drawPatchNeurons(patch, view, image);
   drawNeuronTop(top, view);

@@ -5,9 +5,9 @@ import { heatOf, rangeOf } from "../lib/neuron_scale";
 import { readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
 import { context2d } from "./dom";
+import { saveCanvas } from "./download";
 import { readTop } from "./neuron_top";
 import { paintOverlay } from "./overlay_painter";
-import { saveCanvas } from "./download";
 import type { View } from "./view";
 
 const SCALE = 2;

@@ -1,6 +1,6 @@
 // Lists of other neurons: alike, active at the same patch, selective for a class, in this model only.
 import { activation, grouped, nats } from "../lib/format";
-import { isMarked, SELECTION, selectionOf, toggleMark, chooseNeuron } from "../lib/neuron";
+import { chooseNeuron, isMarked, SELECTION, selectionOf, toggleMark } from "../lib/neuron";
 import type { NeuronPageState } from "../lib/state";
 import { attribute, el, listen, setText } from "./dom";
 import { neuronList, paintAnswer, section } from "./neuron_answer";

@@ -66,7 +66,12 @@ function drawTargetBox(element: HTMLElement, view: View<NeuronPageState>): void 
     options.replaceChildren(
       ...(found.length
         ? found.map((target, i) =>
-            el("li", "vw-option", { role: "option", id: `${id}-${i}`, "data-at": i }, nameOf(target)),
+            el(
+              "li",
+              "vw-option",
+              { role: "option", id: `${id}-${i}`, "data-at": i },
+              nameOf(target),
+            ),
           )
         : [el("li", "vw-option vw-muted", {}, "no class of this name")]),
     );

@@ -1,5 +1,5 @@
 // Since when the answers on screen are about another neuron than the one that is selected.
-import { type AnswerKey, type Selection, SELECTION, standingOf } from "../lib/neuron";
+import { type AnswerKey, SELECTION, type Selection, standingOf } from "../lib/neuron";
 import type { NeuronPageState } from "../lib/state";
 import { whoseAnswer } from "./neuron_answer";
 import type { Waiting } from "./status";

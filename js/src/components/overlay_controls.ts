@@ -13,10 +13,7 @@ export function drawOverlayControls(element: HTMLElement, view: View<PatchOverla
 }
 
 /** Those of any map over an image. */
-export function drawImageControls<S extends ImageState>(
-  element: HTMLElement,
-  view: View<S>,
-): void {
+export function drawImageControls<S extends ImageState>(element: HTMLElement, view: View<S>): void {
   const drawing = menu(view, "drawing", "drawing", [
     { value: "smooth", text: "smooth" },
     { value: "patches", text: "patches" },

@@ -1,8 +1,16 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
+import type {
+  FeatureFor,
+  FeatureProgress,
+  FeatureState,
+  FeatureWanted,
+  Setting,
+  Settings,
+} from "./feature";
 import type { AnswerTraits, AtlasCells, AtlasRange, None } from "./neuron";
 import type { Direction, RawPacket } from "./packet";
-import type { MaybePacked } from "./wire";
+import type { MaybePacked, Packed } from "./wire";
 
 export const PROTOCOL = 2;
 
@@ -72,6 +80,27 @@ export type PatchOverlayState = CommonState &
     contour: number;
   };
 
+/** Curves of a run: (3, picture, point) of loss, activation and total variation, thinned. */
+export type Curves = Packed & { every: number; last: number };
+
+export type FeatureCanvasState = CommonState & {
+  feature_image: MaybePacked;
+  feature_strip: MaybePacked;
+  feature_strip_labels: string[];
+  feature_state: FeatureState;
+  feature_progress: FeatureProgress;
+  feature_curves: Curves | Record<string, never>;
+  feature_for: FeatureFor;
+  feature_settings: Settings;
+  feature_choices: Record<string, Setting[]>;
+  feature_wanted: FeatureWanted;
+  feature_copies_shown: boolean;
+  feature_copies: MaybePacked;
+  feature_note: string;
+  feature_detail: string;
+  feature_code: string;
+};
+
 /** What every whole page has: a header, and images to choose from. */
 export type PageState = CommonState & {
   title: string;
@@ -83,6 +112,7 @@ export type PageState = CommonState & {
 
 export type NeuronPageState = PageState &
   ImageState &
+  FeatureCanvasState &
   AnswerTraits & {
     neuron_counts: number[];
     neuron_labels: string[];
@@ -167,8 +197,27 @@ export const patchOverlayDefaults: PatchOverlayState = {
   contour: 0,
 };
 
-export const neuronPageDefaults: NeuronPageState = {
+export const featureCanvasDefaults: FeatureCanvasState = {
   ...common,
+  feature_image: {},
+  feature_strip: {},
+  feature_strip_labels: [],
+  feature_state: "empty",
+  feature_progress: {},
+  feature_curves: {},
+  feature_for: {},
+  feature_settings: {},
+  feature_choices: {},
+  feature_wanted: {},
+  feature_copies_shown: false,
+  feature_copies: {},
+  feature_note: "",
+  feature_detail: "",
+  feature_code: "",
+};
+
+export const neuronPageDefaults: NeuronPageState = {
+  ...featureCanvasDefaults,
   ...picture,
   title: "",
   subtitle: "",
