@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         HeadGrid,
         InspectorPage,
         LayerSlider,
+        NeuronPage,
         PatchOverlay,
     )
 
@@ -44,6 +45,7 @@ _HOMES = {
     "HeadGrid": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
+    "NeuronPage": "vit_widgets.widgets",
     "Inspector": "vit_widgets.inspector",
     "inspect": "vit_widgets.inspector",
     "FeatureInspector": "vit_widgets.inspector",
@@ -60,6 +62,7 @@ __all__ = [
     "Inspector",
     "InspectorPage",
     "LayerSlider",
+    "NeuronPage",
     "PatchOverlay",
     "VisionModel",
     "__version__",

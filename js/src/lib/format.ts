@@ -93,3 +93,17 @@ export function listing(items: readonly (number | string)[]): string {
   if (items.length < 2) return items.join("");
   return `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
 }
+
+/** An activation: two digits after the point, as far as they mean something. */
+export function activation(value: number | null | undefined): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return NONE;
+  if (value === 0) return "0";
+  if (value < 0) return `−${activation(-value)}`;
+  if (value >= 1000) return grouped(value);
+  return value >= 0.01 ? value.toFixed(2) : power(value, 1);
+}
+
+/** A count with a narrow space between thousands. */
+export function grouped(count: number): string {
+  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}
