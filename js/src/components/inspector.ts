@@ -16,7 +16,7 @@ import { drawBlankAttention, drawNotice } from "./status";
 import { drawTabs, openTab, type TabPanel } from "./tabs";
 import { type View, whileOpen, withAttention } from "./view";
 
-const TAB_TRAITS = ["tab", "neuron_counts"] as const;
+const TAB_TRAITS = ["tab", "tabs", "neuron_counts"] as const;
 
 export function drawInspector(element: HTMLElement, view: View<InspectorState>): void {
   const { store } = view;
@@ -30,7 +30,7 @@ export function drawInspector(element: HTMLElement, view: View<InspectorState>):
       value: "neurons",
       text: "Neurons",
       panel: neuronTab,
-      exists: () => store.get("neuron_counts").length > 0,
+      exists: () => store.get("tabs").includes("neurons") || store.get("neuron_counts").length > 0,
     },
   ];
   const open = () => openTab(tabs, store.get("tab"));
@@ -45,7 +45,7 @@ export function drawInspector(element: HTMLElement, view: View<InspectorState>):
   const { leave } = drawHeader(header, view, () =>
     open() === "neurons" ? saveNeuronPng(neuronView) : savePng(attention),
   );
-  drawTabs(bar, view, "tab", tabs, ["neuron_counts"]);
+  drawTabs(bar, view, "tab", tabs, ["tabs", "neuron_counts"]);
   const drawProblem = drawNotice(notice, view, attention.attention.problem);
   attention.attention.on(() => view.paint(drawProblem));
 
