@@ -234,7 +234,6 @@ class LiveFeature:
                 feature_strip_labels=labels(run.settings),
                 feature_curves={},
                 feature_copies=None,
-                feature_code=self._code(run.settings),
                 feature_note=target.note,
             )
             self._show("running")
@@ -268,7 +267,6 @@ class LiveFeature:
             self._view.publish(feature_note=note)
             return
         run.total_variation = each
-        self._view.publish(feature_code=self._code(run.settings))
 
     # --- what is shown ----------------------------------------------------------------------------
 
@@ -280,6 +278,7 @@ class LiveFeature:
         shown = self._numbers(run)
         if state != "running" or self._shown_at - self._copies_at > _BETWEEN_COPIES:
             shown |= self._copies(run)
+        shown["feature_code"] = self._code(run.settings)
         self._view.publish(feature_state=state, **shown, **_pictures(run.images()))
 
     def _end(self, state: str) -> None:
