@@ -132,8 +132,10 @@ def test_it_makes_what_the_probe_makes(feature, net):
     assert feature.picture() is not None
 
 
-def test_pausing_takes_no_step_more_and_leaves_no_thread(feature, gate):
+@pytest.mark.parametrize("length", [0, 1e9])
+def test_pausing_takes_no_step_more_and_leaves_no_thread(feature, gate, monkeypatch, length):
     """Counts; breaks when a paused run goes on, spins, or does not go on when resumed."""
+    monkeypatch.setattr(live_feature, "SLICE", length)
     before = set(threading.enumerate())
     page(feature, 1, "run")
     gate.steps(3)
@@ -278,8 +280,9 @@ def test_what_cannot_be_made_is_said_in_a_sentence(feature):
     assert feature.feature_progress["run"] == 2
 
 
-def test_closing_ends_the_thread_and_keeps_the_result(net, gate):
+def test_closing_ends_the_thread_and_keeps_the_result(net, gate, monkeypatch):
     """Breaks when a closed view goes on computing."""
+    monkeypatch.setattr(live_feature, "SLICE", 1e9)
     before = set(threading.enumerate())
     feature = vw.inspect_feature(net, 1, 3, steps=STEPS)
     feature.start()
