@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vit_widgets import dataset, demo, models, probes
+    from vit_widgets import dataset, demo, models, plots, probes
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
     from vit_widgets.inspector import FeatureInspector, Inspector, inspect, inspect_feature
     from vit_widgets.models import VisionModel, load
@@ -51,7 +51,7 @@ _HOMES = {
     "FeatureInspector": "vit_widgets.inspector",
     "inspect_feature": "vit_widgets.inspector",
 }
-_ROOMS = ("dataset", "demo", "models", "probes")
+_ROOMS = ("dataset", "demo", "models", "plots", "probes")
 
 __all__ = [
     "ActivationCache",
@@ -74,6 +74,7 @@ __all__ = [
     "inspect_feature",
     "load",
     "models",
+    "plots",
     "probes",
 ]
 
