@@ -1,5 +1,6 @@
 """A model over a whole dataset, in one pass that can be stopped, resumed, spread and merged."""
 
+from vit_widgets.dataset.bundled import bundled_index
 from vit_widgets.dataset.comparison import Specific, most_specific
 from vit_widgets.dataset.estimate import Estimate, estimate
 from vit_widgets.dataset.index import Distribution, NeuronIndex, TopImages
@@ -14,6 +15,7 @@ __all__ = [
     "Progress",
     "Specific",
     "TopImages",
+    "bundled_index",
     "estimate",
     "most_specific",
     "scan",

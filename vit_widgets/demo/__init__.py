@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 # Bound at once, not on first use: `scenes` is also the name of its module, which would else take
 # the function's place here as soon as anybody imports from it; so are `sheets` and `stripedness`.
 # This costs NumPy, never torch.
-from .scenes import BACKGROUNDS, CLASSES, Plan, Scene, draw, plans, scenes
+from .scenes import BACKGROUNDS, CLASSES, Plan, Scene, SceneSet, draw, plans, scenes
 from .shapes import Array
 from .sheets import Sheet, sheets
 from .stripedness import STRIPED, stripedness
@@ -38,6 +38,7 @@ __all__ = [
     "STRIPED",
     "Plan",
     "Scene",
+    "SceneSet",
     "Sheet",
     "draw",
     "images",
@@ -53,6 +54,9 @@ __all__ = [
 _HERE = Path(__file__).parent
 WEIGHTS = _HERE / "weights.safetensors"
 """Half-precision state dict of the demo model."""
+
+NEURONS = _HERE / "neurons.safetensors"
+"""What a scan of its neurons found, see ``vit_widgets.dataset.bundled``."""
 
 RECORD = _HERE / "model.json"
 """Its architecture, how it was trained, and what was measured."""

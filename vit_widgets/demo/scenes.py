@@ -183,6 +183,37 @@ def scenes(
     return [draw(p) for p in plans(n, seed, background, correlation=correlation)]
 
 
+class SceneSet:
+    """Scenes that are drawn when they are looked at; a dataset of any size costs nothing to make.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    seed, background
+        As of `scenes`: item i of the set is scene i of it.
+
+    Examples
+    --------
+    >>> many = SceneSet(1_000_000, seed=3)
+    >>> len(many), many[7].label == scenes(8, seed=3)[7].label
+    (1000000, True)
+    """
+
+    classes = CLASSES
+
+    def __init__(self, n: int, seed: int = 0, background: str = "independent") -> None:
+        self.n, self.seed, self.background = n, seed, background
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, number: int) -> Scene:
+        if not 0 <= number < self.n:
+            raise IndexError(f"scene {number} is out of range: there are 0 to {self.n - 1}")
+        return draw(_plan(self.seed, number, self.background, CORRELATION))
+
+
 def _plan(seed: int, i: int, background: str, correlation: float) -> Plan:
     block, place = divmod(i, len(CLASSES))
     # spawn keys keep the streams apart: the order of classes, the object, its background
