@@ -117,7 +117,7 @@ def test_nothing_is_changed_in_place():
 
 @given(st.floats(width=32, allow_nan=False), st.integers(0, MAX_IMAGES - 1))
 def test_keys_give_back_score_and_number_to_the_bit(score, number):
-    """Breaks when an image number beyond 31 bits, or a negative score, spills into its neighbour."""
+    """Breaks when a number beyond 31 bits, or a negative score, spills into its neighbour."""
     back, at = scores_of(keys_of(torch.tensor([score]), torch.tensor([number])))
     assert struct.pack("f", back.item()) == struct.pack("f", score + 0.0)
     assert at.item() == number

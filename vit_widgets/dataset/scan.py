@@ -18,7 +18,7 @@ from vit_widgets.dataset import engines, fingerprints, spans
 from vit_widgets.dataset.index import About, NeuronIndex, write, writing
 from vit_widgets.dataset.progress import Clock, Line, Report
 from vit_widgets.dataset.scores import Reduce, Scorer, layers, scorer
-from vit_widgets.dataset.sources import Source, open_source
+from vit_widgets.dataset.sources import Indexed, Source, open_source
 from vit_widgets.dataset.spans import Span
 from vit_widgets.dataset.tally import Tally
 from vit_widgets.dataset.top_images import MAX_IMAGES
@@ -251,9 +251,11 @@ def _whole(source: Source, shard: tuple[int, int] | None) -> Span:
 
 def _first_readable(source: Source, model: VisionModel) -> torch.Tensor:
     """Prepare the first image that can be read: float (1, channels, height, width)."""
-    ones = ((number, number + 1) for number in range(source.length or MAX_IMAGES))
+    every = (0, MAX_IMAGES if source.length is None else source.length)
+    one_by_one = isinstance(source, Indexed)  # a stream gives whole batches
+    left = spans.cut([every], 1) if one_by_one else [every]
     first = None
-    for batch in source.batches(ones, model.transform):
+    for batch in source.batches(left, model.transform):
         if batch.pixels is not None:
             return batch.pixels[:1]
         first = first or batch.unreadable[0]
