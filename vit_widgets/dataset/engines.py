@@ -24,9 +24,10 @@ from typing import Any
 
 import torch
 
+from vit_widgets.activations import Site
 from vit_widgets.dataset import spans
 from vit_widgets.dataset.index import About, NeuronIndex
-from vit_widgets.dataset.scores import Scorer
+from vit_widgets.dataset.scores import Reduce, Scorer
 from vit_widgets.dataset.sources import Indexed, Source
 from vit_widgets.dataset.spans import Span
 from vit_widgets.dataset.tally import Tally
@@ -175,8 +176,9 @@ class _Parcel:
     """Work as it travels: a model without its lock, which cannot."""
 
     model: dict[str, Any]
-    reduce: Any
-    neurons: tuple[int, ...]
+    reduce: Reduce
+    places: tuple[Site, ...]
+    shape: tuple[int, ...]
     source: Source
     about: About
     workers: int
@@ -194,13 +196,21 @@ class _Parcel:
             "grid": model.grid,
         }
         scorer = work.scorer
-        return cls(described, scorer.reduce, scorer.neurons, work.source, work.about, work.workers)
+        return cls(
+            model=described,
+            reduce=scorer.reduce,
+            places=scorer.places,
+            shape=scorer.shape,
+            source=work.source,
+            about=work.about,
+            workers=work.workers,
+        )
 
     def opened(self, device: str | None) -> Work:
         model = VisionModel(**self.model)
         if device:
             model.module.to(device)  # this process' own copy
-        scorer = Scorer(model, self.reduce, self.neurons)
+        scorer = Scorer(model, self.reduce, self.places, self.shape)
         return Work(scorer, self.source, self.about, self.workers)
 
 

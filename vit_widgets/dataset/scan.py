@@ -17,7 +17,7 @@ from torch import nn
 from vit_widgets.dataset import engines, fingerprints, spans
 from vit_widgets.dataset.index import About, NeuronIndex, write, writing
 from vit_widgets.dataset.progress import Clock, Line, Report
-from vit_widgets.dataset.scores import Reduce, Scorer, layers, scorer
+from vit_widgets.dataset.scores import Reduce, Scorer, scorer
 from vit_widgets.dataset.sources import Indexed, Source, open_source
 from vit_widgets.dataset.spans import Span
 from vit_widgets.dataset.tally import Tally
@@ -123,7 +123,7 @@ def scan(
     _check_length(source, k)
     example = _first_readable(source, model)
     scoring = scorer(model, reduce, example)
-    about = _about(model, source, scoring, k, sample, example)
+    about = _about(model, source, scoring, k, sample)
     work = engines.Work(scoring, source, about, workers, address)
     with contextlib.ExitStack() as stack:
         tally = work.nothing
@@ -267,10 +267,8 @@ def _first_readable(source: Source, model: VisionModel) -> torch.Tensor:
     raise ValueError(msg)
 
 
-def _about(
-    model: VisionModel, source: Source, scoring: Scorer, k: int, sample: int, example: torch.Tensor
-) -> About:
-    places = layers(model, scoring.reduce, example)
+def _about(model: VisionModel, source: Source, scoring: Scorer, k: int, sample: int) -> About:
+    places = scoring.places
     return About(
         model=model.name,
         weights=fingerprints.of_weights(model.module),
