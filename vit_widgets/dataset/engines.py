@@ -35,7 +35,7 @@ from vit_widgets.dataset.top_images import TopState
 from vit_widgets.models import VisionModel
 
 _PARTS = 8  # pieces of work for each device, so that none waits long for the last
-_LARGEST = 256  # batches in a piece: what is lost with a machine
+_LARGEST = 1024  # batches in a piece: what is lost with a machine
 
 
 @dataclass(frozen=True)
