@@ -242,6 +242,20 @@ def test_a_file_that_is_no_checkpoint_is_not_overwritten(path):
     assert path.read_bytes() == b"something else"
 
 
+def test_the_old_file_is_never_written_into(path):
+    """Breaks when a reader, or a kill in between, could meet half a file: the old one is whole for
+    as long as anybody holds it.
+    """
+    module = tiny()
+    scan(module, IMAGES, checkpoint=path, **{**SETTINGS, "progress": stopping_after(4)})
+    before = path.read_bytes()
+    held = path.with_name("held")
+    held.hardlink_to(path)
+    scan(module, IMAGES, checkpoint=path, **SETTINGS)
+    assert held.read_bytes() == before
+    assert path.read_bytes() != before
+
+
 def test_an_error_in_the_callback_is_raised_and_nothing_is_lost(path):
     """Breaks when somebody else's exception is swallowed, or costs the last images."""
 

@@ -345,3 +345,27 @@ def test_a_random_preprocessing_is_refused():
     model = vw.load(tiny(), transform=lambda picture: torch.tensor(draws.random((3, 32, 32))))
     with pytest.raises(ValueError, match=r"preprocessing of .* is random.*evaluation transform"):
         scan(model, IMAGES, k=1, progress=False)
+
+
+def test_an_interrupt_in_the_middle_of_a_forward_keeps_the_batches_before():
+    """Breaks when Ctrl-C within a forward leaves hooks, or half a batch in the index."""
+    module, batches = tiny(), []
+    model = vw.load(module)
+    sites(model)
+
+    def interrupt(*_):
+        batches.append(1)
+        if len(batches) == 4:
+            raise KeyboardInterrupt
+
+    handle = module.blocks[1].attn.register_forward_hook(interrupt)
+    before = module_state(module)
+    index = scan(model, IMAGES, k=2, batch_size=2, progress=False)
+    assert module_state(module) == before
+    handle.remove()
+    assert index.images == 2 * (len(batches) - 1)
+    assert index.images < 11
+    part = scan(module, IMAGES[: index.images], k=2, batch_size=2, progress=False)
+    for layer in (0, 1):
+        for neuron in range(128):
+            np.testing.assert_array_equal(index.top(layer, neuron).ids, part.top(layer, neuron).ids)

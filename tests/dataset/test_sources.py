@@ -236,6 +236,7 @@ def test_unreadable_items_of_a_dataset_are_skipped_and_named():
     for dataset in (
         Images(give),
         DataLoader(Images(lambda i: (tensors()[i], give(i)[1])), 4),
+        DataLoader(Images(lambda i: (tensors()[i], give(i)[1])), 4, num_workers=1),
     ):
         index = scanned(dataset)
         assert [name for name, _ in index.unreadable] == ["image 0", "image 5"]

@@ -101,7 +101,8 @@ def test_only_neurons_whose_bar_is_beaten_are_touched(monkeypatch):
     state.with_scores(torch.ones(1, 100), torch.tensor([4]))
     assert rows == [2]
     early = TopState.empty(1, 1, 0).with_scores(torch.ones(1, 1), torch.tensor([9]))
-    assert scores_of(early.with_scores(torch.ones(1, 1), torch.tensor([5])).keys)[1].item() == 5
+    late_and_early = early.with_scores(torch.ones(2, 1), torch.tensor([12, 5]))
+    assert scores_of(late_and_early.keys)[1].item() == 5
 
 
 def test_nothing_is_changed_in_place():
