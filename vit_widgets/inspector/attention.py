@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vit_widgets.activations import ActivationCache, AttentionRecord
-from vit_widgets.export import Box
-from vit_widgets.models import Grid, TokenAxis
+from vit_widgets.inspector.places import Position, box, described, position
+from vit_widgets.models import TokenAxis
 from vit_widgets.widgets.maps import (
     Axis,
     Direction,
     Layer,
     image_layer,
     matrix_layer,
-    token_axis,
 )
 
 SENT_AHEAD = 300_000
@@ -71,27 +70,11 @@ def _cells(record: AttentionRecord) -> int:
 
 def reference_axis(cache: ActivationCache) -> Axis | None:
     """Describe for the page what `query` counts on; ``None`` where no layer has places."""
-    return _described(cache.placement.axis, cache)
+    return described(cache.placement.axis, _size(cache))
 
 
-def _described(axis: TokenAxis | None, cache: ActivationCache) -> Axis | None:
-    if axis is None or axis.grid is None:
-        return None
-    grid = axis.grid
-    return token_axis((grid.rows, grid.cols), axis.prefix, _box(grid, cache))
-
-
-def _box(grid: Grid, cache: ActivationCache) -> Box:
-    height, width = cache.images.shape[-2:]
-    (top, left), (down, across) = grid.origin, grid.cell
-    if grid.frames > 1:  # the strip is as wide as its patches
-        width = round(grid.cols * across)
-    return (
-        top / height,
-        left / width,
-        (top + grid.rows * down) / height,
-        (left + grid.cols * across) / width,
-    )
+def _size(cache: ActivationCache) -> tuple[int, int]:
+    return int(cache.images.shape[-2]), int(cache.images.shape[-1])
 
 
 def layer_maps(
@@ -136,9 +119,9 @@ def layer_maps(
         only = ""
         reference = cache.placement.axis
         assert reference is not None
-        found = [_position(token, reference, asked) for token in queries]
-        values = np.stack([_row(record, position, direction, seen) for position in found])
-        places = np.stack([_place(position, asked, seen) for position in found])
+        found = [position(token, reference, asked) for token in queries]
+        values = np.stack([_row(record, at, direction, seen) for at in found])
+        places = np.stack([_place(at, asked, seen) for at in found])
         if record.groups > 1 and asked.prefix:
             name = asked.prefix[0]
             notes.append(f"The {name} token stands in every group: its maps lie side by side")
@@ -153,8 +136,8 @@ def layer_maps(
         seen.prefix,
         places=places,
         cell=seen.grid.cell,
-        box=_box(seen.grid, cache),
-        asked=None if asked is None or asked == seen else _described(asked, cache),
+        box=box(seen.grid, _size(cache)),
+        asked=None if asked is None or asked == seen else described(asked, _size(cache)),
         only=only,
         record=record.kind,
         signed=record.signed,
@@ -209,27 +192,11 @@ def _only(record: AttentionRecord) -> tuple[np.ndarray, str]:
     return weights[:, 0], who
 
 
-Position = tuple[int | None, int | None]
-"""Prefix token (index in the prefix), or cell of the grid; both ``None`` where there is neither."""
-
-
-def _position(token: int, reference: TokenAxis, axis: TokenAxis) -> Position:
-    """Find a token of the reference axis on another axis."""
-    assert reference.grid is not None
-    assert axis.grid is not None
-    patch = token - len(reference.prefix)
-    if patch < 0:
-        name = reference.prefix[token]
-        return (axis.prefix.index(name) if name in axis.prefix else None), None
-    place = axis.grid.at(*reference.grid.center(*divmod(patch, reference.grid.cols)))
-    return None, None if place is None else place[0] * axis.grid.cols + place[1]
-
-
 def _row(
-    record: AttentionRecord, position: Position, direction: Direction, seen: TokenAxis
+    record: AttentionRecord, place: Position, direction: Direction, seen: TokenAxis
 ) -> np.ndarray:
     """Give the row (or column) of one position: (head, prefix and cell), NaN where unseen."""
-    prefix, cell = position
+    prefix, cell = place
     rows = direction == "attends to"
     axis = record.query_axis if rows else record.key_axis
     assert seen.grid is not None
@@ -254,13 +221,13 @@ def _row(
     return np.concatenate([np.mean(beside, axis=0)[:, : len(seen.prefix)], laid], axis=1)
 
 
-def _place(position: Position, asked: TokenAxis, seen: TokenAxis) -> np.ndarray:
+def _place(place: Position, asked: TokenAxis, seen: TokenAxis) -> np.ndarray:
     """Row and column of a position in units of the cells of the map; NaN for none."""
     assert asked.grid is not None
     assert seen.grid is not None
-    if position[1] is None:
+    if place[1] is None:
         return np.full(2, np.nan)
-    center = asked.grid.center(*divmod(position[1], asked.grid.cols))
+    center = asked.grid.center(*divmod(place[1], asked.grid.cols))
     return (np.array(center) - seen.grid.origin) / seen.grid.cell - 0.5
 
 
