@@ -55,6 +55,7 @@ nightly: $(call installed,test)
 
 bench: $(call installed,bench) browser
 	$(BIN)/python -m tests.benchmarks.capture_overhead
+	$(BIN)/python -m tests.benchmarks.dataset_scan
 	$(BIN)/python -m tests.benchmarks.layer_change
 	$(BIN)/python -m tests.benchmarks.first_view
 

@@ -26,14 +26,10 @@ def pictures(n, seed=0):
     return list(np.random.default_rng(seed).integers(0, 256, (n, 40, 40, 3), dtype=np.uint8))
 
 
-def brute_scores(model, images, reduce=lambda patches: patches.mean(1)):
+def brute_scores(model, images, reduce=lambda patches: patches.mean(1), prefix=1):
     """Scores of each layer, (image, neuron), from the activations themselves."""
-    cache = vw.capture(model, images, keep=("neurons",))
-    found = []
-    for values, axis in zip(cache.neurons, cache.neuron_axes, strict=True):
-        prefix = 0 if axis is None else len(axis.prefix)
-        found.append(reduce(values[:, prefix:]).float().numpy())
-    return found
+    hidden = vw.capture(model, images, keep=("neurons",)).neurons
+    return [reduce(values[:, prefix:]).float().numpy() for values in hidden]
 
 
 def state_of(index):

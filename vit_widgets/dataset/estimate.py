@@ -140,6 +140,7 @@ def estimate(
         forward = _forward(model, pixels, batch_size, k, sample)
     if reading is None:
         reading = _seconds(lambda: model.transform(file))
+    measured = tuple(name for name, value in given.items() if value is None)
     seconds = images * max(forward / devices, reading / readers)
     return Estimate(
         images=images,
@@ -147,7 +148,7 @@ def estimate(
         readers=readers,
         forward=forward,
         reading=reading,
-        measured=tuple(name for name, value in given.items() if value is None),
+        measured=measured,
         seconds=seconds,
         cost=None
         if cost_per_device_hour is None
@@ -155,7 +156,7 @@ def estimate(
         state=state_bytes(sum(scoring.neurons), k, sample),
         bottleneck="forward" if forward / devices >= reading / readers else "reading",
         model=model.name,
-        on=_device_name(model),
+        on=_device_name(model) if "forward" in measured else "a device as given",
     )
 
 
@@ -206,4 +207,4 @@ def _seconds(work: Callable[[], object]) -> float:
 def _device_name(model: VisionModel) -> str:
     if model.device.type == "cuda":
         return torch.cuda.get_device_name(model.device)
-    return f"{model.device.type} with {torch.get_num_threads()} threads"
+    return f"{model.device.type} (torch threads: {torch.get_num_threads()})"

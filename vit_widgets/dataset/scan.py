@@ -17,8 +17,8 @@ from torch import nn
 from vit_widgets.dataset import engines, fingerprints, spans
 from vit_widgets.dataset.index import About, NeuronIndex, write, writing
 from vit_widgets.dataset.progress import Clock, Line, Report
-from vit_widgets.dataset.scores import Reduce, Scorer, layers, scorer
-from vit_widgets.dataset.sources import Source, open_source
+from vit_widgets.dataset.scores import Reduce, Scorer, scorer
+from vit_widgets.dataset.sources import Indexed, Source, open_source
 from vit_widgets.dataset.spans import Span
 from vit_widgets.dataset.tally import Tally
 from vit_widgets.dataset.top_images import MAX_IMAGES
@@ -123,7 +123,7 @@ def scan(
     _check_length(source, k)
     example = _first_readable(source, model)
     scoring = scorer(model, reduce, example)
-    about = _about(model, source, scoring, k, sample, example)
+    about = _about(model, source, scoring, k, sample)
     work = engines.Work(scoring, source, about, workers, address)
     with contextlib.ExitStack() as stack:
         tally = work.nothing
@@ -251,9 +251,11 @@ def _whole(source: Source, shard: tuple[int, int] | None) -> Span:
 
 def _first_readable(source: Source, model: VisionModel) -> torch.Tensor:
     """Prepare the first image that can be read: float (1, channels, height, width)."""
-    ones = ((number, number + 1) for number in range(source.length or MAX_IMAGES))
+    every = (0, MAX_IMAGES if source.length is None else source.length)
+    one_by_one = isinstance(source, Indexed)  # a stream gives whole batches
+    left = spans.cut([every], 1) if one_by_one else [every]
     first = None
-    for batch in source.batches(ones, model.transform):
+    for batch in source.batches(left, model.transform):
         if batch.pixels is not None:
             return batch.pixels[:1]
         first = first or batch.unreadable[0]
@@ -265,10 +267,8 @@ def _first_readable(source: Source, model: VisionModel) -> torch.Tensor:
     raise ValueError(msg)
 
 
-def _about(
-    model: VisionModel, source: Source, scoring: Scorer, k: int, sample: int, example: torch.Tensor
-) -> About:
-    places = layers(model, scoring.reduce, example)
+def _about(model: VisionModel, source: Source, scoring: Scorer, k: int, sample: int) -> About:
+    places = scoring.places
     return About(
         model=model.name,
         weights=fingerprints.of_weights(model.module),

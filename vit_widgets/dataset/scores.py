@@ -59,13 +59,21 @@ class Scorer:
         The model.
     reduce
         One of :data:`Reduce`.
-    neurons
-        Of each layer.
+    places
+        The feed-forward layers.
+    shape
+        (channels, height, width) of the images for which they were found.
     """
 
     model: VisionModel
     reduce: Reduce
-    neurons: tuple[int, ...]
+    places: tuple[Site, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def neurons(self) -> tuple[int, ...]:
+        """Number of neurons of each layer."""
+        return tuple(at.features for at in self.places)
 
     @property
     def device(self) -> torch.device:
@@ -88,11 +96,13 @@ class Scorer:
         pixels = batch.pixels
         if pixels is None:
             return torch.empty(0, sum(self.neurons), device=self.device)
-        places = layers(self.model, self.reduce, pixels[:1])
+        places = self.places
+        if tuple(pixels.shape[1:]) != self.shape:
+            places = _layers(self.model, self.reduce, pixels[:1])
         if tuple(at.features for at in places) != self.neurons:
             msg = (
-                f"images of shape {tuple(pixels.shape[1:])} meet other neurons than the first ones "
-                "did; bring all images to one size"
+                f"images of shape {tuple(pixels.shape[1:])} meet other neurons than those of shape "
+                f"{self.shape}; bring all images to one size"
             )
             raise RuntimeError(msg)
         ends = np.cumsum(self.neurons).tolist()
@@ -167,10 +177,10 @@ def scorer(model: VisionModel, reduce: Reduce, example: torch.Tensor) -> Scorer:
         listed = ", ".join(repr(one) for one in get_args(Reduce))
         msg = f"reduce={reduce!r} is not known; it can be {listed}"
         raise ValueError(msg)
-    return Scorer(model, reduce, tuple(at.features for at in layers(model, reduce, example)))
+    return Scorer(model, reduce, _layers(model, reduce, example), tuple(example.shape[1:]))
 
 
-def layers(model: VisionModel, reduce: Reduce, example: torch.Tensor) -> tuple[Site, ...]:
+def _layers(model: VisionModel, reduce: Reduce, example: torch.Tensor) -> tuple[Site, ...]:
     """List the feed-forward layers of a model for images of one size."""
     places = sites(model, "ffn_act", example)
     if reduce == "class token":

@@ -171,7 +171,7 @@ class Streamed(Source):
     def batches(self, left: Iterable[Span], prepare: Prepare, workers: int = 0) -> Iterator[Batch]:
         """Read all batches and prepare those that are left; a DataLoader has its own workers."""
         del workers
-        left = tuple(left)
+        left = runs.joined(left)
         start = 0
         for images in self.stream():
             span = (start, start + len(images))
@@ -499,7 +499,7 @@ def _parts(batch: Any) -> Iterator[tuple[object, object]]:
     ):
         images, labels = batch[0], batch[1] if len(batch) > 1 else None
     if not isinstance(labels, (torch.Tensor, list, tuple)) or len(labels) != len(images):
-        labels = [None] * len(images)
+        return map(_split, images)  # pairs that nobody took apart, or no labels
     return zip(images, labels, strict=True)
 
 

@@ -57,8 +57,8 @@ def cut(spans: Iterable[Span], size: int) -> Iterator[Span]:
 
     Examples
     --------
-    >>> list(cut([(4, 10), (12, 13)], 4))
-    [(4, 8), (8, 10), (12, 13)]
+    >>> list(cut([(3, 10), (12, 13)], 4))
+    [(3, 4), (4, 8), (8, 10), (12, 13)]
     """
     for start, stop in spans:
         while start < stop:
