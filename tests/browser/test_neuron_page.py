@@ -406,10 +406,9 @@ def test_python_moves_the_page_and_nothing_is_sent_back(mount):
 
 def test_a_dead_kernel_is_noticed(mount, page):
     """Breaks when a page whose answers do not come looks as if they had."""
+    view = mount()
     page.clock.install(time=0)
     page.clock.pause_at(1000)
-    name = "neuron_page"
-    view = mount(name)
     view.python(neuron=5)
     page.clock.run_for(600)
     expect(view.find(".vw-footer .vw-progress")).to_have_text("waiting for Python …")
@@ -431,8 +430,8 @@ def test_without_an_index_the_page_says_why_and_what_to_run(mount):
 
 def test_a_model_without_neurons_and_a_layer_without_any(mount):
     """Breaks when what cannot be shown is a page of empty boxes."""
-    state = make_state(neuron_of_layer=[0, 1, 2, 3, 4, 5, -1], layer=6)
-    view = mount(state=state)
+    view = mount(state=make_state(neuron_of_layer=[0, 1, 2, 3, 4, 5, -1]))
+    view.python(layer=6)
     expect(view.find(".vw-neuron-none")).to_have_text("This layer has none.")
     expect(view.find(".vw-neuron-columns")).to_be_hidden()
     view.root.press("ArrowUp")

@@ -5,6 +5,7 @@ import type { TopImages } from "../lib/neuron";
 import { fade, heatOf, type Range, rangeOf } from "../lib/neuron_scale";
 import { readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
+import { same } from "../lib/store";
 import { isPacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, onResize, setText, sizeCanvas } from "./dom";
 import { paintAnswer, section } from "./neuron_answer";
@@ -80,6 +81,8 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
   element.append(grid, el("div", "vw-legend-line", {}, legend, caption), note);
   let tiles: Tile[] = [];
   let read: { answer: TopImages; pictures: TopPictures } | null = null;
+  /** What the canvases were painted from: words change more often than pictures. */
+  let painted: readonly unknown[] = [];
 
   function make(): Tile {
     const canvas = el("canvas", "vw-overlay-canvas", { "aria-hidden": "true" });
@@ -113,6 +116,10 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
     shown.hidden = maps.length === 0;
     scale.hidden = !mapped;
     grid.hidden = photos.length === 0;
+    const looks = (["opacity", "drawing", "colormap"] as const).map((key) => store.get(key));
+    const from = [answer, view, together, side, devicePixelRatio, ...looks];
+    const paint = !same(painted, from);
+    painted = from;
     tiles.forEach((tile, i) => {
       const photo = photos[i];
       const own = maps[i] ? rangeOf(maps[i]) : null;
@@ -132,7 +139,7 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
       tile.frame.style.setProperty("--vw-aspect", String(photo.width / photo.height));
       const width = side;
       const height = (side * photo.height) / photo.width;
-      if (!sizeCanvas(tile.canvas, width, height)) return;
+      if (!paint || !sizeCanvas(tile.canvas, width, height)) return;
       const box = { x: 0, y: 0, width: tile.canvas.width, height: tile.canvas.height };
       const only = view === "map" && mapped;
       const scaling = together ? shared : (own ?? shared);
