@@ -20,9 +20,18 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vit_widgets import demo, models, probes
+    from vit_widgets import dataset, demo, models, plots, probes
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
-    from vit_widgets.inspector import Inspector, inspect
+    from vit_widgets.inspector import (
+        FeatureInspector,
+        Inspector,
+        NeuronComparison,
+        NeuronInspector,
+        compare_neurons,
+        inspect,
+        inspect_feature,
+        inspect_neurons,
+    )
     from vit_widgets.models import VisionModel, load
     from vit_widgets.widgets import (
         FeatureCanvas,
@@ -48,27 +57,41 @@ _HOMES = {
     "NeuronPage": "vit_widgets.widgets",
     "Inspector": "vit_widgets.inspector",
     "inspect": "vit_widgets.inspector",
+    "FeatureInspector": "vit_widgets.inspector",
+    "inspect_feature": "vit_widgets.inspector",
+    "NeuronInspector": "vit_widgets.inspector",
+    "inspect_neurons": "vit_widgets.inspector",
+    "NeuronComparison": "vit_widgets.inspector",
+    "compare_neurons": "vit_widgets.inspector",
 }
-_ROOMS = ("demo", "models", "probes")
+_ROOMS = ("dataset", "demo", "models", "plots", "probes")
 
 __all__ = [
     "ActivationCache",
     "AttentionRecord",
     "FeatureCanvas",
+    "FeatureInspector",
     "HeadGrid",
     "Inspector",
     "InspectorPage",
     "LayerSlider",
+    "NeuronComparison",
+    "NeuronInspector",
     "NeuronPage",
     "PatchOverlay",
     "VisionModel",
     "__version__",
     "capture",
+    "compare_neurons",
+    "dataset",
     "demo",
     "edit",
     "inspect",
+    "inspect_feature",
+    "inspect_neurons",
     "load",
     "models",
+    "plots",
     "probes",
 ]
 

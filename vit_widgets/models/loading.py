@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from vit_widgets.models import anatomy, calling, declared, preprocessing
 from vit_widgets.models.calling import Forward
 from vit_widgets.models.images import Picture, read_images
+from vit_widgets.models.normalization import Normalization, normalization_of
 from vit_widgets.models.preprocessing import Preprocessing, Transform
 from vit_widgets.models.towers import image_tower
 from vit_widgets.models.video import Clip, clip_of, read_videos
@@ -255,6 +258,47 @@ class VisionModel:
         Of a video (frame, channels, height, width): uint8 (frame, h, w, 3).
         """
         return self._preprocess.picture(pixels)
+
+    @functools.cached_property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of what becomes of a square picture."""
+        height, width = self._preprocessed(Image.new("RGB", (64, 64))).shape[-2:]
+        return int(height), int(width)
+
+    @functools.cached_property
+    def _normalization(self) -> Normalization:
+        return normalization_of(self._preprocess.transform)
+
+    def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Turn RGB pixels into a batch, so that gradients reach the pixels.
+
+        What :meth:`transform` does to colours, on a tensor; sizes stay.
+
+        Parameters
+        ----------
+        pixels
+            (image, 3, height, width), in [0, 1].
+
+        Returns
+        -------
+        torch.Tensor
+            (image, channels, height, width), on the weights' device and of their type. For a model
+            of videos a still one of each: (video, frame, channels, height, width).
+
+        Raises
+        ------
+        ValueError
+            If the transform is no affine function of the colours.
+
+        Examples
+        --------
+        >>> load("demo").normalize(torch.ones(1, 3, 2, 2)).max()
+        tensor(1.)
+        """
+        batch = self.to_device(self._normalization(pixels))
+        if self.clip is None:
+            return batch
+        return batch[:, None].expand(-1, self.clip.frames or 8, -1, -1, -1)
 
     def predict(self, images: object) -> np.ndarray:
         """Class probabilities (softmax of the logits): float32 (image, class).

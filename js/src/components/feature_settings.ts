@@ -39,14 +39,16 @@ export function drawFeatureSettings(element: HTMLElement, view: View<FeatureCanv
 
   function row(kind: SettingKind): HTMLElement {
     const later = el("span", "vw-feature-later", { hidden: true }, "from the next start");
-    const control = kind.kind === "choice" ? choice(kind) : numbers(kind);
+    const control = kind.kind === "choice" ? choice(kind) : typed(kind);
     const unit = kind.unit ? [el("span", "vw-muted", {}, kind.unit)] : [];
     const label = el("span", "vw-muted", {}, kind.label);
     const value = el("span", "vw-feature-value", {}, later, control.element, ...unit);
     const line = el("label", "vw-control", { "data-setting": kind.key }, label, value);
     view.paintOn(["feature_settings", "feature_choices", "feature_state", "feature_for"], () => {
-      const now = store.get("feature_settings")[kind.key];
-      line.hidden = now === undefined;
+      const settings = store.get("feature_settings");
+      const now = settings[kind.key];
+      line.hidden =
+        now === undefined || (kind.space !== undefined && kind.space !== settings.space);
       if (now === undefined) return;
       control.show(now);
       const state = store.get("feature_state");
@@ -79,16 +81,23 @@ export function drawFeatureSettings(element: HTMLElement, view: View<FeatureCanv
     return { element: select, show };
   }
 
-  function numbers(kind: SettingKind): { element: HTMLElement; show(now: Setting): void } {
-    const input = el("input", "vw-field", { type: "text", inputmode: "decimal", size: 8 });
+  function typed(kind: SettingKind): { element: HTMLElement; show(now: Setting): void } {
+    const text = kind.kind === "text";
+    const input = el("input", "vw-field", {
+      type: "text",
+      inputmode: text ? null : "decimal",
+      size: text ? 16 : 8,
+      placeholder: text ? "layer3.1.conv2" : kind.kind === "list" ? "none" : null,
+      spellcheck: "false",
+    });
     let shown: Setting = null;
     listen(
       input,
       "change",
       () => {
-        const value = parseNumbers(input.value, kind);
-        if (typeof value !== "string") return change(kind, value);
-        refuse(value);
+        const typed = text ? { value: input.value.trim() } : parseNumbers(input.value, kind);
+        if ("value" in typed) return change(kind, typed.value);
+        refuse(typed.wrong);
         input.value = settingWords(shown);
       },
       view.signal,

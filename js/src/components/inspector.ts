@@ -18,7 +18,7 @@ export interface OpenTab {
   savePng(): Promise<void>;
 }
 
-const TAB_TRAITS = ["tab", "neuron_counts"] as const;
+const TAB_TRAITS = ["tab", "tabs", "neuron_counts"] as const;
 
 export function drawInspector(element: HTMLElement, view: View<InspectorState>): void {
   const { store, signal } = view;
@@ -29,7 +29,7 @@ export function drawInspector(element: HTMLElement, view: View<InspectorState>):
       value: "neurons",
       text: "Neurons",
       panel: el("div"),
-      exists: () => store.get("neuron_counts").length > 0,
+      exists: () => store.get("tabs").includes("neurons") || store.get("neuron_counts").length > 0,
     },
   ];
   element.classList.add("vw-inspector");

@@ -2,6 +2,7 @@
 import { grouped } from "../lib/format";
 import { neuronCount, SELECTION, selectionOf, standingOf } from "../lib/neuron";
 import type { FeatureCanvasState, NeuronPageState } from "../lib/state";
+import type { Store } from "../lib/store";
 import { attribute, el, setText } from "./dom";
 import { drawFeatureCanvas } from "./feature_canvas";
 import { drawNeuronAtlas } from "./neuron_atlas";
@@ -85,11 +86,11 @@ export function drawNeuronPage(
   drawBookmarks(bookmarks, view);
   drawImageControls(controls, view);
 
-  view.paintOn(SELECTION, () => {
+  view.paintOn([...SELECTION, "status", "index_note"], () => {
     const { layer, neuron } = selectionOf(store);
     const nothing = store.get("neuron_counts").length === 0;
     const count = neuronCount(store);
-    setText(none, nothing ? "No hidden neurons were found in this model." : "This layer has none.");
+    setText(none, nothing ? whyNone(store) : "This layer has no neurons of its own.");
     none.hidden = count > 0;
     for (const part of [body, atlas]) attribute(part, { inert: count === 0 });
     body.hidden = count === 0;
@@ -97,6 +98,12 @@ export function drawNeuronPage(
     setText(name, `Layer ${layer} · neuron ${grouped(neuron)}`);
     attribute(element, { "data-neuron": `${layer}:${neuron}` });
   });
+}
+
+function whyNone(store: Store<NeuronPageState>): string {
+  const { state, text } = store.get("status");
+  if (state === "working") return `${text} …`;
+  return store.get("index_note") || "No hidden neurons were found in this model.";
 }
 
 /** Where there is no index: why, and the line that makes one. */

@@ -19,6 +19,8 @@ export interface FeatureFor {
   objective?: string;
   model?: string;
   settings?: Settings;
+  /** What is counted, where it is no neuron of the space: "direction". */
+  unit?: string;
 }
 
 export interface FeatureProgress {
@@ -32,18 +34,34 @@ export interface FeatureProgress {
   best_step?: number | null;
 }
 
-/** Whether the picture belongs to another neuron than the one that is selected. */
-export function isStale(of: FeatureFor, layer: number, neuron: number): boolean {
-  if (of.neuron === undefined) return false;
-  return of.neuron !== neuron || (typeof of.layer === "number" && of.layer !== layer);
+/** What is selected: in some spaces a module or nothing stands in for the layer. */
+export function selected(layer: number, neuron: number, settings: Settings): FeatureFor {
+  const space = typeof settings.space === "string" ? settings.space : undefined;
+  const unit = typeof settings.unit === "string" ? settings.unit : undefined;
+  if (space === "logit" || space === "text") return { layer: null, neuron, space, unit };
+  return { layer: space === "output" ? String(settings.module ?? "") : layer, neuron, space, unit };
 }
 
-/** "layer 3 · neuron 5", "layer3.1.conv2 · neuron 5", "class 7" */
-export function nameOf(of: FeatureFor): string {
-  const unit = of.space === "logit" ? "class" : "neuron";
-  const { layer } = of;
+/** Whether the picture belongs to something else than what is selected. */
+export function isStale(of: FeatureFor, now: FeatureFor): boolean {
+  if (of.neuron === undefined) return false;
+  const known = of.space !== undefined && now.space !== undefined;
+  const elsewhere = of.layer !== undefined && of.layer !== now.layer;
+  return of.neuron !== now.neuron || elsewhere || (known && of.space !== now.space);
+}
+
+const UNITS: Record<string, string> = {
+  ffn_act: "neuron",
+  ffn_pre: "neuron",
+  logit: "class",
+  output: "channel",
+};
+
+/** "layer 3 · neuron 5", "layer 3 · queries, feature 5", "layer3.1.conv2 · channel 5", "class 7" */
+export function nameOf({ layer, neuron, space = "ffn_act", unit }: FeatureFor): string {
   const place = typeof layer === "number" ? `layer ${layer}` : layer;
-  return [place, of.neuron === undefined ? "" : `${unit} ${of.neuron}`].filter(Boolean).join(" · ");
+  const counted = unit ?? UNITS[space] ?? `${settingWords(space)}, feature`;
+  return [place, neuron === undefined ? "" : `${counted} ${neuron}`].filter(Boolean).join(" · ");
 }
 
 /** The run that was asked for last. */
@@ -89,8 +107,8 @@ export function controls(
 export function progressWords(state: FeatureState, progress: FeatureProgress): string {
   const { step, steps, seconds_left: left } = progress;
   if (step === undefined || steps === undefined) return "";
-  if (state === "stopped") return `stopped after ${step} of ${steps} steps`;
-  if (state === "failed") return `failed after ${step} of ${steps} steps`;
+  if (state === "stopped") return `stopped at step ${step} of ${steps}`;
+  if (state === "failed") return `failed at step ${step} of ${steps}`;
   if (state === "done") return `${steps} steps`;
   const time =
     state === "paused" ? "paused" : left === null || left === undefined ? "" : timeLeft(left);
@@ -109,16 +127,19 @@ export function timeLeft(seconds: number): string {
 export interface SettingKind {
   key: string;
   label: string;
-  /** "numbers": one, or several for a picture each. */
-  kind: "choice" | "number" | "numbers";
+  /** "numbers": one, or several for a picture each; "list": any number of them. */
+  kind: "choice" | "number" | "numbers" | "list" | "text";
   whole?: boolean;
   least?: number;
   unit?: string;
+  /** Shown in this space only. */
+  space?: string;
 }
 
 export const FIRST_SETTINGS: readonly SettingKind[] = [
   { key: "objective", label: "objective", kind: "choice" },
   { key: "space", label: "space", kind: "choice" },
+  { key: "module", label: "module", kind: "text", space: "output" },
   { key: "preset", label: "preset", kind: "choice" },
   { key: "total_variation", label: "total variation λ", kind: "numbers", least: 0 },
   { key: "seed", label: "seed", kind: "numbers", whole: true, least: 0 },
@@ -132,6 +153,7 @@ export const MORE_SETTINGS: readonly SettingKind[] = [
   { key: "noise", label: "noise", kind: "choice" },
   { key: "parametrization", label: "parametrisation", kind: "choice" },
   { key: "learning_rate", label: "learning rate", kind: "number", least: 0 },
+  { key: "beside", label: "neurons beside it", kind: "list", whole: true, least: 0 },
 ];
 
 const WORDS: Record<string, string> = {
@@ -155,25 +177,30 @@ const WORDS: Record<string, string> = {
 
 /** How a value of a setting reads. */
 export function settingWords(value: Setting | undefined): string {
-  if (value === null || value === undefined) return "–";
+  if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.map(String).join(", ");
   return WORDS[String(value)] ?? String(value);
 }
 
-/** What was typed: a number, or a list of several; a string says what is wrong. */
-export function parseNumbers(text: string, kind: SettingKind): number | number[] | string {
+/** What was typed: a number or a list of several; `wrong` says why it is neither. */
+export function parseNumbers(
+  text: string,
+  kind: SettingKind,
+): { value: number | number[] } | { wrong: string } {
   const parts = text.split(/[,;\s]+/).filter(Boolean);
   const numbers = parts.map(Number);
   const good = (n: number) =>
     Number.isFinite(n) && n >= (kind.least ?? -Infinity) && (!kind.whole || Number.isInteger(n));
-  const several = kind.kind === "numbers";
-  if (numbers.length === 0 || !numbers.every(good) || (numbers.length > 1 && !several)) {
+  const list = kind.kind === "list";
+  const several = list || kind.kind === "numbers";
+  const count = several ? numbers.length > 0 || list : numbers.length === 1;
+  if (!count || !numbers.every(good)) {
     const what = kind.whole ? "a whole number" : "a number";
     const from = kind.least === undefined ? "" : ` from ${kind.least} up`;
     const more = several ? ", or several with commas between them" : "";
-    return `${kind.label} takes ${what}${from}${more}`;
+    return { wrong: `${kind.label} takes ${what}${from}${more}` };
   }
-  return numbers.length > 1 ? numbers : numbers[0];
+  return { value: list || numbers.length > 1 ? numbers : numbers[0] };
 }
 
 export function sameSetting(a: Setting | undefined, b: Setting | undefined): boolean {

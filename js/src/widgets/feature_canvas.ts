@@ -2,7 +2,8 @@ import { defineWidget } from "../binding";
 import { el, setText } from "../components/dom";
 import { drawFeatureCanvas } from "../components/feature_canvas";
 import { drawNotice } from "../components/status";
-import { nameOf } from "../lib/feature";
+import { nameOf, selected } from "../lib/feature";
+import { capital } from "../lib/format";
 import { featureCanvasDefaults } from "../lib/state";
 
 export default defineWidget("image optimised for a neuron", featureCanvasDefaults, (view) => {
@@ -15,12 +16,9 @@ export default defineWidget("image optimised for a neuron", featureCanvasDefault
   drawNotice(notice, view);
   drawFeatureCanvas(feature, view);
   view.paintOn(["layer", "neuron", "feature_for", "feature_settings"], () => {
-    const of = store.get("feature_for");
-    const space = of.space ?? (store.get("feature_settings").space as string | undefined);
-    const place = typeof of.layer === "string" || of.layer === null ? of.layer : store.get("layer");
-    const name = nameOf({ layer: place, neuron: store.get("neuron"), space });
-    setText(title, name.charAt(0).toUpperCase() + name.slice(1));
-    setText(model, of.model ?? "");
+    const now = selected(store.get("layer"), store.get("neuron"), store.get("feature_settings"));
+    setText(title, capital(nameOf(now)));
+    setText(model, store.get("feature_for").model ?? "");
   });
   view.drawn.set(() => {
     const { run = 0, step = 0 } = store.get("feature_progress");
