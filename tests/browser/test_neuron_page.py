@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 import vit_widgets as vw
@@ -181,6 +182,43 @@ def test_everything_that_is_known_is_said_in_words(mount):
     expect(footer).to_contain_text(f"neuron {NEURON}")
     value = unpack(state["neuron_map"]["values"])[5, 6]
     expect(footer).to_contain_text(f"patch (5, 6):{value:.2g}".replace("-", "−"))
+
+
+def test_values_without_a_place_are_not_drawn_on_the_image(mount):
+    """Breaks when tokens that nobody can place pass for a heat map of the photograph."""
+    view = mount()
+    values = np.linspace(0, 1, 50)[None]
+    view.python(**packed("neuron_map", flat(values=values, box=None, note="Not placed: why.")))
+    expect(view.find(".vw-neuron-image")).to_contain_text("Not placed: why.")
+    expect(view.find(".vw-neuron-image")).to_contain_text("max 1.00")
+    image = neurons.scanned()[1][0]
+    shown = view.pixel(f"{HERE} canvas", 66.5 / 144, 66.5 / 144)[:3]
+    near = image[64:69, 64:69].reshape(-1, 3).astype(int)
+    assert np.abs(near - shown).max(axis=1).min() < 12  # the photograph as it is
+    assert view.pixel(".vw-neuron-record", 0.999, 0.5)[:3] == colour(254)
+
+
+def test_scores_are_shown_also_where_images_cannot_be_opened(mount):
+    """Breaks when a data set that has moved takes the scores with it."""
+    view = mount()
+    of = {"layer": LAYER, "neuron": NEURON, "scores": [2.5, 1.5], "names": ["a.jpg", "b.jpg"]}
+    view.python(**packed("top_images", {**of, "note": "a.jpg is not there any more"}))
+    expect(view.find(".vw-top-item")).to_have_count(2)
+    expect(view.find(".vw-top-item").first).to_contain_text("2.50")
+    expect(view.find(".vw-neuron-top")).to_contain_text("a.jpg is not there any more")
+
+
+def test_the_picture_is_saved_under_the_name_of_its_neuron(mount, page):
+    """Breaks when the PNG is of nothing, or of another tab."""
+    view = mount("inspector", inspector_state(tab="neurons"))
+    with page.expect_download() as download:
+        view.root.get_by_role("button", name="PNG", exact=True).first.click()
+    assert download.value.suggested_filename == f"demo_layer_{LAYER}_neuron_{NEURON}.png"
+    with Image.open(download.value.path()) as picture:
+        drawn = np.asarray(picture.convert("RGB"))
+    assert drawn.shape[1] == 2 * (2 * 20 + 4 * 160 + 3 * 12)
+    tiles = drawn[2 * 76 : 2 * 236, 40:-40]
+    assert tiles.reshape(-1, 3).std(axis=0).min() > 20  # eight pictures, not a blank sheet
 
 
 # -- what a person does ----------------------------------------------------------------------------

@@ -107,21 +107,23 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
     const view = store.get("top_view");
     const mapped = maps.length > 0 && MAPS.includes(view);
     const together = store.get("map_scale") === "shared scale";
-    if (tiles.length !== photos.length) {
-      tiles = photos.map(make);
+    // scores are known also where the images can no longer be opened
+    const count = Math.max(photos.length, answer.scores.length);
+    if (tiles.length !== count) {
+      tiles = Array.from({ length: count }, make);
       grid.replaceChildren(...tiles.map((tile) => tile.element));
     }
     const axis = readAxis({ grid: [rows, cols], prefix: [], box: answer.box });
     setText(aside, "");
     shown.hidden = maps.length === 0;
     scale.hidden = !mapped;
-    grid.hidden = photos.length === 0;
+    grid.hidden = count === 0;
     const looks = (["opacity", "drawing", "colormap"] as const).map((key) => store.get(key));
     const from = [answer, view, together, side, devicePixelRatio, ...looks];
     const paint = !same(painted, from);
     painted = from;
     tiles.forEach((tile, i) => {
-      const photo = photos[i];
+      const photo: Photo | undefined = photos[i];
       const own = maps[i] ? rangeOf(maps[i]) : null;
       const extremes = own ? `${activation(own.low)} to ${activation(own.high)}` : "";
       const name = answer.labels[i] || answer.names[i] || "";
@@ -136,6 +138,8 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
         "aria-label": words.filter(Boolean).join(", "),
         title: [answer.labels[i], answer.names[i]].filter(Boolean).join(" · "),
       });
+      tile.frame.hidden = photo === undefined;
+      if (!photo) return;
       tile.frame.style.setProperty("--vw-aspect", String(photo.width / photo.height));
       const width = side;
       const height = (side * photo.height) / photo.width;
