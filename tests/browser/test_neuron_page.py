@@ -420,7 +420,7 @@ def test_answers_that_were_overtaken_stay_under_their_own_name(mount):
     answer = neurons.answers(LAYER, NEURON + 1)["top_images"]
     view.python(**packed("top_images", answer))
     expect(top).to_have_attribute("data-answer", "current")
-    expect(top).not_to_contain_text("this is neuron")
+    expect(top.locator(".vw-stale")).to_be_hidden()
 
 
 def test_the_map_of_one_image_is_never_drawn_on_another(mount):

@@ -11,7 +11,7 @@ import { type Local, local } from "../lib/store";
 import { isPacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, listen, onResize, setText, sizeCanvas } from "./dom";
 import { drawImageStrip } from "./image_strip";
-import { section, whoseAnswer } from "./neuron_answer";
+import { section, staleLabel, whoseAnswer } from "./neuron_answer";
 import { paintOverlay } from "./overlay_painter";
 import { photoCache } from "./photo";
 import { paintCells } from "./pixels";
@@ -93,7 +93,8 @@ export function drawNeuronImage(
   const record = el("canvas", "vw-cells vw-neuron-record", { "aria-hidden": "true" });
   const note = el("p", "vw-note");
   const strip = el("div");
-  element.classList.add("vw-neuron-image", "vw-answer");
+  element.classList.add("vw-neuron-image");
+  const whose = staleLabel(element);
   element.append(stage, record, numbers, prefix, note, strip);
   drawImageStrip(strip, view);
 
@@ -162,8 +163,8 @@ export function drawNeuronImage(
     const map = mine ? shown : null;
     element.hidden = photo === null && shown === null;
     attribute(element, { "data-answer": standing, "aria-busy": standing === "stale" });
-    const stale = standing === "stale" && map;
-    setText(aside, stale ? `this is ${whoseAnswer(map.answer)}` : store.get("image_name"));
+    setText(aside, store.get("image_name"));
+    setText(whose, standing === "stale" && map ? `this is ${whoseAnswer(map.answer)}` : "");
     setText(note, "note" in answer ? answer.note : "");
     note.hidden = note.textContent === "";
     const range = map ? rangeOf(map.values) : { low: 0, high: 0 };

@@ -59,7 +59,7 @@ export function readTop({ images, maps }: TopImages): TopPictures {
 
 export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>): void {
   const { store, signal } = view;
-  const { bar, aside } = section(element, "Most activating images");
+  const { bar } = section(element, "Most activating images");
   const shown = segmented(view, "top_view", "what is shown of each image", [
     { value: "image + map", text: "image + map" },
     { value: "image", text: "image" },
@@ -88,13 +88,13 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
     const canvas = el("canvas", "vw-overlay-canvas", { "aria-hidden": "true" });
     const frame = el("span", "vw-top-frame", {}, canvas);
     const [rank, score] = [el("span", "vw-muted"), el("span", "vw-number")];
-    const [name, range] = [el("span", "vw-ellipsis"), el("span", "vw-number")];
+    const [name, range] = [el("span"), el("span", "vw-number")];
     const words = el(
       "span",
       "vw-top-words",
       { "aria-hidden": "true" },
-      el("span", "vw-row", {}, rank, score),
-      el("span", "vw-row vw-muted vw-top-small", {}, name, range),
+      el("span", "vw-row", {}, el("span", "vw-ellipsis", {}, rank, " ", name), score),
+      el("span", "vw-muted vw-top-range", {}, range),
     );
     const item = el("li", "vw-top-item", {}, frame, words);
     return { element: item, frame, canvas, rank, score, name, range };
@@ -114,7 +114,6 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
       grid.replaceChildren(...tiles.map((tile) => tile.element));
     }
     const axis = readAxis({ grid: [rows, cols], prefix: [], box: answer.box });
-    setText(aside, "");
     shown.hidden = maps.length === 0;
     scale.hidden = !mapped;
     grid.hidden = count === 0;
@@ -177,7 +176,7 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
   }
 
   let side = 0;
-  paintAnswer(element, view, "top_images", aside, draw, [
+  paintAnswer(element, view, "top_images", draw, [
     "top_view",
     "map_scale",
     "index_caption",
