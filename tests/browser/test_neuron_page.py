@@ -470,7 +470,7 @@ def test_a_model_without_neurons_and_a_layer_without_any(mount):
     """Breaks when what cannot be shown is a page of empty boxes."""
     view = mount(state=make_state(neuron_of_layer=[0, 1, 2, 3, 4, 5, -1]))
     view.python(layer=6)
-    expect(view.find(".vw-neuron-none")).to_have_text("This layer has none.")
+    expect(view.find(".vw-neuron-none")).to_have_text("This layer has no neurons of its own.")
     expect(view.find(".vw-neuron-columns")).to_be_hidden()
     view.root.press("ArrowUp")
     expect(view.find(".vw-neuron-columns")).to_be_visible()

@@ -88,12 +88,12 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
     const canvas = el("canvas", "vw-overlay-canvas", { "aria-hidden": "true" });
     const frame = el("span", "vw-top-frame", {}, canvas);
     const [rank, score] = [el("span", "vw-muted"), el("span", "vw-number")];
-    const [name, range] = [el("span"), el("span", "vw-number")];
+    const [name, range] = [el("span", "vw-ellipsis"), el("span", "vw-number")];
     const words = el(
       "span",
       "vw-top-words",
       { "aria-hidden": "true" },
-      el("span", "vw-row", {}, el("span", "vw-ellipsis", {}, rank, " ", name), score),
+      el("span", "vw-row vw-top-row", {}, rank, name, score),
       el("span", "vw-muted vw-top-range", {}, range),
     );
     const item = el("li", "vw-top-item", {}, frame, words);
