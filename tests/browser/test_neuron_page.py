@@ -521,14 +521,18 @@ def test_tabs_switch_the_question_and_never_the_selection(mount):
     assert view.saved() == [{"tab": "neurons"}, {"tab": "attention"}, {"tab": "neurons"}]
 
 
-def test_keys_belong_to_the_open_tab(mount):
-    """Breaks when an arrow moves the head of a hidden tab, or both."""
-    view = mount("inspector", inspector_state(head=2, tab="neurons"))
-    view.root.press("ArrowRight")
-    assert (view.get("head"), view.get("neuron")) == (2, NEURON + 1)
-    view.root.press("1")
-    view.root.press("ArrowRight")
-    assert (view.get("head"), view.get("neuron")) == (3, NEURON + 1)
+@pytest.mark.parametrize("first", ["attention", "neurons"])
+def test_keys_belong_to_the_open_tab(mount, first):
+    """Breaks when an arrow moves the head of a hidden tab, or both; whichever was made first."""
+    view = mount("inspector", inspector_state(head=2, tab=first))
+    moves = {"attention": ("1", (1, 0)), "neurons": ("2", (0, 1))}
+    head, neuron = 2, NEURON
+    for tab in (first, *moves, first):
+        digit, (heads, steps) = moves[tab]
+        view.root.press(digit)
+        view.root.press("ArrowRight")
+        head, neuron = head + heads, neuron + steps
+        assert (view.get("head"), view.get("neuron")) == (head, neuron)
 
 
 def test_a_hidden_tab_costs_no_drawing(mount):
