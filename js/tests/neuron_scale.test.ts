@@ -47,4 +47,5 @@ test("activations, counts and changes in words", () => {
   expect(change(0.62, 0.44)).toBe("0.62 → 0.44");
   expect(change(0.9531, 0.9528)).toBe("0.9531 → 0.9528");
   expect(change(0.95, 0.95)).toBe("0.95 → 0.95");
+  expect(change(0.00001, 0.00002)).toBe("< 0.01 → < 0.01");
 });

@@ -384,7 +384,7 @@ class NeuronDesk:
             "note": at.note,
         }
         if at.axis is None or at.axis.grid is None:
-            return {**shown, "values": values[None]}
+            return {**shown, "values": values[None], "box": None}  # no place on the image
         grid, names = at.axis.grid, at.axis.prefix
         size = self._batch_of(image).shape[-2:]
         reference = self._reference_of()

@@ -78,7 +78,8 @@ class NeuronPage(PageWidget, ImageWidget, FeatureCanvas):
     neuron_map : dict
         Where the neuron fires in the image in view: ``{layer, neuron, image_index, values, box,
         prefix, reference, note}``. `values` is float (row, col); `box` what of the image they
-        cover: top, left, bottom, right in fractions of it; `prefix` the activation at each prefix
+        cover: top, left, bottom, right in fractions of it, or ``None`` where their places are not
+        known, so that they are not drawn on the image; `prefix` the activation at each prefix
         token by its name; `reference` the axis that `query` counts on (``token_axis``), if it is
         not that of the map.
     top_images : dict

@@ -36,12 +36,11 @@ export function paintAnswer<K extends AnswerKey>(
   element: HTMLElement,
   view: View<NeuronPageState>,
   key: K,
-  stale: HTMLElement,
   draw: (answer: Answers[K]) => void,
   also: readonly (keyof NeuronPageState)[] = [],
 ): void {
   const { store } = view;
-  element.classList.add("vw-answer");
+  const whose = staleLabel(element);
   const about = ABOUT[key] as readonly (keyof Selection)[];
   view.paintOn([key, ...about, "neuron_counts", "neuron_of_layer", ...also], () => {
     const standing = standingOf(store, key);
@@ -50,8 +49,18 @@ export function paintAnswer<K extends AnswerKey>(
     if (standing === "none") return;
     const answer = store.get(key) as Answers[K];
     draw(answer);
-    if (standing === "stale") setText(stale, `this is ${whoseAnswer(answer)}`);
+    setText(whose, standing === "stale" ? `this is ${whoseAnswer(answer)}` : "");
   });
+}
+
+/** A place to say whose answer it is, over the answer, so that nothing moves. */
+export function staleLabel(element: HTMLElement): HTMLElement {
+  const whose = el("span", "vw-stale");
+  element.classList.add("vw-answer");
+  const bar = element.querySelector(":scope > .vw-bar");
+  if (bar) bar.after(whose);
+  else element.prepend(whose);
+  return whose;
 }
 
 /** "neuron 12 of layer 5", or whatever else an answer is about. */

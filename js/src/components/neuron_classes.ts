@@ -10,13 +10,12 @@ import type { View } from "./view";
 const MOST = 5;
 
 export function drawClassCounts(element: HTMLElement, view: View<NeuronPageState>): void {
-  const { title, aside } = section(element, "");
+  const { title } = section(element, "");
   const list = el("ul", "vw-meters");
   const note = el("p", "vw-note vw-lines");
   element.append(list, note);
-  paintAnswer(element, view, "class_counts", aside, ({ k, classes, entropy }) => {
+  paintAnswer(element, view, "class_counts", ({ k, classes, entropy }) => {
     setText(title, `Classes of the top ${grouped(k)}`);
-    setText(aside, "");
     list.replaceChildren(
       ...meters(
         classes.slice(0, MOST).map(({ label, count }) => ({
@@ -39,17 +38,15 @@ const TITLES: Record<Effect["what"], string> = {
 };
 
 export function drawEffects(element: HTMLElement, view: View<NeuronPageState>): void {
-  const stale = el("span", "vw-muted vw-small");
   const rows = el("div", "vw-effects");
   const note = el("p", "vw-note");
   element.classList.add("vw-section");
   element.append(rows, note);
-  paintAnswer(element, view, "effects", stale, (answer) => {
-    setText(stale, "this image");
+  paintAnswer(element, view, "effects", (answer) => {
     rows.replaceChildren(
       ...answer.rows.map((effect, i) => {
         const bar = el("div", "vw-bar", {}, el("span", "vw-title", {}, TITLES[effect.what]));
-        if (i === 0) bar.append(stale);
+        if (i === 0) bar.append(el("span", "vw-muted vw-small", {}, "this image"));
         return el("div", "vw-effect", {}, bar, facts(effect));
       }),
     );

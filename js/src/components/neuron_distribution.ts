@@ -17,7 +17,7 @@ export function drawDistribution(element: HTMLElement, view: View<NeuronPageStat
     el("div", "vw-row vw-muted vw-small vw-number", {}, low, middle, high),
   );
 
-  paintAnswer(element, view, "distribution", aside, (answer) => {
+  paintAnswer(element, view, "distribution", (answer) => {
     const { edges, counts, sampled, total, caption } = answer;
     const [from, to] = [edges[0] ?? 0, edges.at(-1) ?? 0];
     const spread = to - from || 1;

@@ -1,4 +1,5 @@
 // The image in view with the neuron's map over it; a click asks which neurons fire at a patch.
+import { pixelTable } from "../lib/colormap";
 import { activation, tokenName } from "../lib/format";
 import { type Axis, type Place, placeAt, placeIn, type Tokens, tokenUnder } from "../lib/geometry";
 import { isArrow, moveQuery } from "../lib/keyboard";
@@ -10,16 +11,20 @@ import { type Local, local } from "../lib/store";
 import { isPacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, listen, onResize, setText, sizeCanvas } from "./dom";
 import { drawImageStrip } from "./image_strip";
-import { section, whoseAnswer } from "./neuron_answer";
+import { section, staleLabel, whoseAnswer } from "./neuron_answer";
 import { paintOverlay } from "./overlay_painter";
 import { photoCache } from "./photo";
+import { paintCells } from "./pixels";
 import type { View } from "./view";
 
 /** The map on screen: its numbers and where its patches are. */
 export interface ShownMap {
   answer: NeuronMap;
+  rows: number;
+  cols: number;
   values: ArrayLike<number>;
-  tokens: Tokens;
+  /** Null where the values have no place on the image. */
+  tokens: Tokens | null;
 }
 
 /** Where the neuron fires, for all parts of the page that say something of it. */
@@ -37,34 +42,34 @@ export function neuronImage(view: View<NeuronPageState>): NeuronImage {
   const { store } = view;
   let last: ShownMap | null = null;
   function map(): ShownMap | null {
-    const answer = store.get("neuron_map");
-    if (!("values" in answer) || !isPacked(answer.values)) return null;
+    const answer = store.get("neuron_map") as NeuronMap;
+    if (!isPacked(answer.values)) return null; // also of an answer that is not there
     if (last?.answer === answer) return last;
     const { codes, shape } = unpack(answer.values);
     const [rows, cols] = shape;
-    const own = readAxis({
-      grid: [rows, cols],
-      prefix: Object.keys(answer.prefix),
-      box: answer.box,
-    });
-    const other = answer.reference as RawAxis | null;
-    const reference = other?.grid ? readAxis(other) : own;
-    last = { answer: answer as NeuronMap, values: codes, tokens: { reference, asked: own } };
+    last = { answer, rows, cols, values: codes, tokens: tokensOf(answer, rows, cols) };
     return last;
   }
   return {
     map,
     pointed: local<Place | null>(null),
     asked() {
-      const shown = map();
-      return shown && placeIn(store.get("query"), shown.tokens);
+      const tokens = map()?.tokens;
+      return tokens ? placeIn(store.get("query"), tokens) : null;
     },
     queryName: () => tokenName(store.get("query"), map()?.tokens ?? null),
   };
 }
 
-export function valueAt({ values, tokens }: ShownMap, place: Place): number {
-  return values[place.row * tokens.asked.cols + place.col];
+function tokensOf({ box, prefix, reference }: NeuronMap, rows: number, cols: number) {
+  if (!box) return null;
+  const asked = readAxis({ grid: [rows, cols], prefix: Object.keys(prefix), box });
+  const other = reference as Partial<RawAxis>;
+  return { reference: other.grid ? readAxis(other as RawAxis) : asked, asked };
+}
+
+export function valueAt({ values, cols }: ShownMap, place: Place): number {
+  return values[place.row * cols + place.col];
 }
 
 export function drawNeuronImage(
@@ -85,14 +90,16 @@ export function drawNeuronImage(
   stage.append(canvas);
   const numbers = el("p", "vw-note vw-number-note");
   const prefix = el("p", "vw-note vw-number-note");
+  const record = el("canvas", "vw-cells vw-neuron-record", { "aria-hidden": "true" });
   const note = el("p", "vw-note");
   const strip = el("div");
-  element.classList.add("vw-neuron-image", "vw-answer");
-  element.append(stage, numbers, prefix, note, strip);
+  element.classList.add("vw-neuron-image");
+  const whose = staleLabel(element);
+  element.append(stage, record, numbers, prefix, note, strip);
   drawImageStrip(strip, view);
 
   function placeUnder(event: MouseEvent): Place | null {
-    const axis = image.map()?.tokens.asked;
+    const axis = image.map()?.tokens?.asked;
     const box = stage.getBoundingClientRect();
     if (!axis || box.width === 0) return null;
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
@@ -125,8 +132,8 @@ export function drawNeuronImage(
     "click",
     (event) => {
       const place = placeUnder(event);
-      const shown = image.map();
-      const token = place && shown && tokenUnder(place, shown.tokens);
+      const tokens = image.map()?.tokens;
+      const token = place && tokens ? tokenUnder(place, tokens) : null;
       if (token !== null) store.set("query", token);
     },
     signal,
@@ -135,12 +142,12 @@ export function drawNeuronImage(
     stage,
     "keydown",
     (event) => {
-      const shown = image.map();
-      if (!shown || !isArrow(event.key)) return;
+      const tokens = image.map()?.tokens;
+      if (!tokens || !isArrow(event.key)) return;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       event.stopPropagation();
-      store.set("query", moveQuery(store.get("query"), event.key, shown.tokens));
+      store.set("query", moveQuery(store.get("query"), event.key, tokens));
     },
     signal,
   );
@@ -156,8 +163,8 @@ export function drawNeuronImage(
     const map = mine ? shown : null;
     element.hidden = photo === null && shown === null;
     attribute(element, { "data-answer": standing, "aria-busy": standing === "stale" });
-    const stale = standing === "stale" && map;
-    setText(aside, stale ? `this is ${whoseAnswer(map.answer)}` : store.get("image_name"));
+    setText(aside, store.get("image_name"));
+    setText(whose, standing === "stale" && map ? `this is ${whoseAnswer(map.answer)}` : "");
     setText(note, "note" in answer ? answer.note : "");
     note.hidden = note.textContent === "";
     const range = map ? rangeOf(map.values) : { low: 0, high: 0 };
@@ -167,7 +174,12 @@ export function drawNeuronImage(
     const others = map ? Object.entries(map.answer.prefix) : [];
     setText(prefix, prefixWords(others));
     prefix.hidden = others.length === 0;
-    const axis: Axis | null = map?.tokens.asked ?? null;
+    const axis: Axis | null = map?.tokens?.asked ?? null;
+    record.hidden = map === null || axis !== null;
+    if (map && !axis) {
+      const cells = heatOf(map.values, map.rows, map.cols, range);
+      paintCells(record, cells, pixelTable(store.get("colormap")));
+    }
     const aspect = photo ? photo.width / photo.height : axis ? axis.cols / axis.rows : 1;
     stage.style.setProperty("--vw-aspect", String(aspect));
     attribute(stage, {

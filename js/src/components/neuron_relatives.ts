@@ -8,12 +8,11 @@ import type { NeuronImage } from "./neuron_image";
 import type { View } from "./view";
 
 export function drawAlike(element: HTMLElement, view: View<NeuronPageState>): void {
-  const { aside } = section(element, "Most like it");
+  section(element, "Most like it", "same layer");
   const list = neuronList(view, "neurons most like it");
   const note = el("p", "vw-note");
   element.append(list.element, note);
-  paintAnswer(element, view, "alike", aside, ({ layer, neurons, note: said }) => {
-    setText(aside, "same layer");
+  paintAnswer(element, view, "alike", ({ layer, neurons, note: said }) => {
     list.draw(
       layer,
       neurons.map(({ neuron, r }) => ({ neuron, value: `r ${r.toFixed(2).replace("-", "−")}` })),
@@ -29,7 +28,7 @@ export function drawPatchNeurons(
   view: View<NeuronPageState>,
   image: NeuronImage,
 ): void {
-  const { title, aside } = section(element, "Most active at this patch");
+  const { title } = section(element, "Most active at this patch");
   const list = neuronList(view, "neurons most active at this patch");
   const note = el("p", "vw-note");
   element.append(list.element, note);
@@ -37,10 +36,8 @@ export function drawPatchNeurons(
     element,
     view,
     "patch_neurons",
-    aside,
     ({ layer, neurons, note: said }) => {
       setText(title, `Most active at ${image.queryName()}`);
-      setText(aside, "");
       list.draw(
         layer,
         neurons.map(({ neuron, value }) => ({ neuron, value: activation(value) })),
@@ -54,6 +51,7 @@ export function drawPatchNeurons(
 }
 
 export function drawSpecific(element: HTMLElement, view: View<NeuronPageState>): void {
+  const { store } = view;
   const { aside } = section(element, "Found in this model only");
   const list = neuronList(view, "neurons found in this model only");
   const note = el("p", "vw-note");
@@ -62,7 +60,6 @@ export function drawSpecific(element: HTMLElement, view: View<NeuronPageState>):
     element,
     view,
     "specific",
-    aside,
     ({ layer, neurons, measure }) => {
       const other = store.get("other_name");
       setText(aside, other ? `against ${other}` : "");
@@ -79,7 +76,6 @@ export function drawSpecific(element: HTMLElement, view: View<NeuronPageState>):
     },
     ["other_name"],
   );
-  const { store } = view;
 }
 
 export function drawBookmarks(element: HTMLElement, view: View<NeuronPageState>): void {

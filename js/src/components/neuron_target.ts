@@ -9,7 +9,7 @@ import type { View } from "./view";
 const MOST_OPTIONS = 8;
 
 export function drawClassNeurons(element: HTMLElement, view: View<NeuronPageState>): void {
-  const { aside } = section(element, "Most selective for a class");
+  section(element, "Most selective for a class");
   const choice = el("div");
   const answer = el("div");
   const list = neuronList(view, "neurons most selective for the class");
@@ -17,8 +17,7 @@ export function drawClassNeurons(element: HTMLElement, view: View<NeuronPageStat
   answer.append(list.element, note);
   element.append(choice, answer);
   drawTargetBox(choice, view);
-  paintAnswer(answer, view, "class_neurons", aside, ({ layer, neurons, label, measure }) => {
-    setText(aside, "");
+  paintAnswer(answer, view, "class_neurons", ({ layer, neurons, label, measure }) => {
     list.draw(
       layer,
       neurons.map(({ neuron, value }) => ({ neuron, value: activation(value) })),

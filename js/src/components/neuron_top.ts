@@ -5,6 +5,7 @@ import type { TopImages } from "../lib/neuron";
 import { fade, heatOf, type Range, rangeOf } from "../lib/neuron_scale";
 import { readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
+import { same } from "../lib/store";
 import { isPacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, onResize, setText, sizeCanvas } from "./dom";
 import { paintAnswer, section } from "./neuron_answer";
@@ -58,7 +59,7 @@ export function readTop({ images, maps }: TopImages): TopPictures {
 
 export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>): void {
   const { store, signal } = view;
-  const { bar, aside } = section(element, "Most activating images");
+  const { bar } = section(element, "Most activating images");
   const shown = segmented(view, "top_view", "what is shown of each image", [
     { value: "image + map", text: "image + map" },
     { value: "image", text: "image" },
@@ -80,6 +81,8 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
   element.append(grid, el("div", "vw-legend-line", {}, legend, caption), note);
   let tiles: Tile[] = [];
   let read: { answer: TopImages; pictures: TopPictures } | null = null;
+  /** What the canvases were painted from: words change more often than pictures. */
+  let painted: readonly unknown[] = [];
 
   function make(): Tile {
     const canvas = el("canvas", "vw-overlay-canvas", { "aria-hidden": "true" });
@@ -90,8 +93,8 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
       "span",
       "vw-top-words",
       { "aria-hidden": "true" },
-      el("span", "vw-row", {}, rank, score),
-      el("span", "vw-row vw-muted vw-top-small", {}, name, range),
+      el("span", "vw-row vw-top-row", {}, rank, name, score),
+      el("span", "vw-muted vw-top-range", {}, range),
     );
     const item = el("li", "vw-top-item", {}, frame, words);
     return { element: item, frame, canvas, rank, score, name, range };
@@ -104,17 +107,22 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
     const view = store.get("top_view");
     const mapped = maps.length > 0 && MAPS.includes(view);
     const together = store.get("map_scale") === "shared scale";
-    if (tiles.length !== photos.length) {
-      tiles = photos.map(make);
+    // scores are known also where the images can no longer be opened
+    const count = Math.max(photos.length, answer.scores.length);
+    if (tiles.length !== count) {
+      tiles = Array.from({ length: count }, make);
       grid.replaceChildren(...tiles.map((tile) => tile.element));
     }
     const axis = readAxis({ grid: [rows, cols], prefix: [], box: answer.box });
-    setText(aside, "");
     shown.hidden = maps.length === 0;
     scale.hidden = !mapped;
-    grid.hidden = photos.length === 0;
+    grid.hidden = count === 0;
+    const looks = (["opacity", "drawing", "colormap"] as const).map((key) => store.get(key));
+    const from = [answer, view, together, side, devicePixelRatio, ...looks];
+    const paint = !same(painted, from);
+    painted = from;
     tiles.forEach((tile, i) => {
-      const photo = photos[i];
+      const photo: Photo | undefined = photos[i];
       const own = maps[i] ? rangeOf(maps[i]) : null;
       const extremes = own ? `${activation(own.low)} to ${activation(own.high)}` : "";
       const name = answer.labels[i] || answer.names[i] || "";
@@ -129,10 +137,12 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
         "aria-label": words.filter(Boolean).join(", "),
         title: [answer.labels[i], answer.names[i]].filter(Boolean).join(" · "),
       });
+      tile.frame.hidden = photo === undefined;
+      if (!photo) return;
       tile.frame.style.setProperty("--vw-aspect", String(photo.width / photo.height));
       const width = side;
       const height = (side * photo.height) / photo.width;
-      if (!sizeCanvas(tile.canvas, width, height)) return;
+      if (!paint || !sizeCanvas(tile.canvas, width, height)) return;
       const box = { x: 0, y: 0, width: tile.canvas.width, height: tile.canvas.height };
       const only = view === "map" && mapped;
       const scaling = together ? shared : (own ?? shared);
@@ -166,7 +176,7 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
   }
 
   let side = 0;
-  paintAnswer(element, view, "top_images", aside, draw, [
+  paintAnswer(element, view, "top_images", draw, [
     "top_view",
     "map_scale",
     "index_caption",

@@ -52,8 +52,9 @@ export function probability(value: number): string {
 /** Two probabilities, with as many digits as tell them apart, up to four. */
 export function change(before: number, after: number): string {
   const both = (digits: number) => [before, after].map((value) => value.toFixed(digits));
-  const digits = [2, 3, 4].find((n) => both(n)[0] !== both(n)[1]) ?? 2;
-  return both(digits).join(" → ");
+  const digits = [2, 3, 4].find((n) => both(n)[0] !== both(n)[1]);
+  const words = digits === undefined ? [before, after].map(probability) : both(digits);
+  return words.join(" → ");
 }
 
 export function percent(part: number): string {

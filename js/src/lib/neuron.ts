@@ -15,7 +15,8 @@ interface OfNeuron {
 export type NeuronMap = OfNeuron & {
   image_index: number;
   values: MaybePacked;
-  box: RawAxis["box"];
+  /** Null: the tokens have no known place, and the values are no picture. */
+  box: RawAxis["box"] | null;
   prefix: Record<string, number | null>;
   reference: RawAxis | None;
   note: string;
