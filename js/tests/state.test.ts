@@ -4,6 +4,7 @@ import {
   headGridDefaults,
   inspectorDefaults,
   layerSliderDefaults,
+  neuronPageDefaults,
   patchOverlayDefaults,
 } from "../src/lib/state";
 import traits from "./fixtures/traits.json";
@@ -15,6 +16,7 @@ test.each([
   ["HeadGrid", headGridDefaults],
   ["PatchOverlay", patchOverlayDefaults],
   ["FeatureCanvas", featureCanvasDefaults],
+  ["NeuronPage", neuronPageDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
   expect(defaults).toEqual(traits[name]);

@@ -10,7 +10,14 @@ from pathlib import Path
 import vit_widgets as vw
 
 DUMP = Path(__file__).parents[2] / "js" / "tests" / "fixtures" / "traits.json"
-WIDGETS = (vw.LayerSlider, vw.HeadGrid, vw.PatchOverlay, vw.FeatureCanvas, vw.InspectorPage)
+WIDGETS = (
+    vw.LayerSlider,
+    vw.HeadGrid,
+    vw.PatchOverlay,
+    vw.FeatureCanvas,
+    vw.NeuronPage,
+    vw.InspectorPage,
+)
 OF_IPYWIDGETS = {"layout", "tabbable", "tooltip"}
 
 

@@ -149,6 +149,8 @@ class LiveFeature:
 
     def close(self) -> None:
         """Take no step more, and listen to the page no longer; the result stays."""
+        if self._closed:
+            return
         self._closed = True
         self._view.unobserve(self._asked, ["feature_wanted"])
         self._view.unobserve(self._settings_changed, ["feature_settings"])

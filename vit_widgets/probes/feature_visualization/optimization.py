@@ -250,7 +250,7 @@ class FeatureRun:
 
     @property
     def _share(self) -> float:
-        """Area of the image over that of the model's input, by which the code scales the variation."""
+        """Area of the image over that of the model's input: the code scales the variation by it."""
         height, width = self._size
         return height * width / float(np.prod(self.model.input_size))
 
