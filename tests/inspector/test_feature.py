@@ -262,9 +262,11 @@ def test_a_failing_model_is_shown_in_the_widget_and_loses_nothing(feature, gate,
     assert np.array_equal(image(feature), gate.taken[0].best()[0])
     net.error = None
     tried = len(gate.taken)
-    feature.resume()  # failed is failed
-    assert feature.wait(60)
+    for again in (feature.pause, feature.resume):  # failed is failed
+        again()
+        assert feature.wait(60)
     assert len(gate.taken) == tried
+    assert feature.feature_state == "failed"
     feature.start()
     assert feature.wait(60)
     assert feature.feature_state == "done"
