@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vit_widgets import dataset, demo, models, probes
+    from vit_widgets import dataset, demo, models, plots, probes
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
     from vit_widgets.inspector import (
         FeatureInspector,
@@ -64,7 +64,7 @@ _HOMES = {
     "NeuronComparison": "vit_widgets.inspector",
     "compare_neurons": "vit_widgets.inspector",
 }
-_ROOMS = ("dataset", "demo", "models", "probes")
+_ROOMS = ("dataset", "demo", "models", "plots", "probes")
 
 __all__ = [
     "ActivationCache",
@@ -91,6 +91,7 @@ __all__ = [
     "inspect_neurons",
     "load",
     "models",
+    "plots",
     "probes",
 ]
 

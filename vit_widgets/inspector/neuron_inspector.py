@@ -55,6 +55,7 @@ class NeuronInspector(NeuronPage):
         **view: Any,
     ) -> None:
         self.model, self.index = model, index
+        self.feature: LiveFeature | None = None
         self._pictures = Pictures(model, pictures)
         self._worker = Worker(self._failed)
         begin = view.get("image_index", 0)
@@ -94,7 +95,8 @@ class NeuronInspector(NeuronPage):
 
     def close(self) -> None:
         """Stop working, forget what was captured, and close the page."""
-        self.feature.close()
+        if self.feature is not None:
+            self.feature.close()
         self._worker.cancel()
         self._pictures.forget()
         super().close()
@@ -137,6 +139,7 @@ class NeuronComparison(ipywidgets.VBox):
         self.first, self.second = first, second
         super().__init__([first, second])
         self._link = ipywidgets.link((first, "image_index"), (second, "image_index"))
+        self._open = True
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until both pages have all that they asked for."""
@@ -144,9 +147,11 @@ class NeuronComparison(ipywidgets.VBox):
 
     def close(self) -> None:
         """Close both pages."""
-        self._link.unlink()
-        self.first.close()
-        self.second.close()
+        if self._open:
+            self._open = False
+            self._link.unlink()
+            self.first.close()
+            self.second.close()
         super().close()
 
 

@@ -113,7 +113,6 @@ class NeuronDesk:
             "neuron_counts": [one.features for one in found],
             "neuron_labels": names,
             "neuron_of_layer": [],
-            "class_names": list(self._model.labels or ()),
         }
         if self._layers is not None:
             about["neuron_of_layer"] = [_layer_around(path, names) for path in self._layers]
@@ -123,7 +122,7 @@ class NeuronDesk:
             **about,
             "index_caption": description.scanned(self._index),
             "index_note": " · ".join((*self._index.check(self._model), *self._index.about.notes)),
-            "class_names": list(self._index.label_names or self._model.labels or ()),
+            "class_names": list(self._index.label_names or ()),
         }
 
     # --- a selection becomes jobs ---------------------------------------------------------------

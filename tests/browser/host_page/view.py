@@ -41,6 +41,7 @@ class View:
 
     def patch(self, stage: str, place: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:
         """Give the middle of a patch of a picture, for the pointer."""
+        self.find(stage).scroll_into_view_if_needed()
         box = self.find(stage).bounding_box()
         assert box
         x = box["x"] + (place[1] + 0.5) * box["width"] / grid[1]
