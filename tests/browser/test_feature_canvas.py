@@ -1,15 +1,16 @@
 """The canvas of an optimised image in a browser, without a kernel."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 import vit_widgets as vw
 from tests.browser.host_page.server import HostPage
+from tests.browser.host_page.view import View
 from vit_widgets.inspector.feature_settings import CHOICES, page_settings
 from vit_widgets.probes.feature_visualization import PRESETS
 from vit_widgets.widgets.feature_canvas import packed_curves
@@ -22,25 +23,8 @@ ACTIVATION = 8.7 * (1 - np.exp(-STEPS / 60)) + 0.2 * np.sin(STEPS / 5)
 ROUGHNESS = 300 + 600 * np.exp(-STEPS / 100)
 
 
-class View:
-    """One widget on the page, and what stands behind it."""
-
-    def __init__(self, page: Page, server: HostPage, numbers: dict[str, int]) -> None:
-        self.page, self.server, self.model = page, server, numbers["model"]
-        self.root = page.locator(f"#view-{numbers['view']} .vw-root")
-
-    def get(self, trait: str) -> Any:
-        """Read a trait as Python would."""
-        return self.page.evaluate("([m, k]) => host.models[m].get(k)", [self.model, trait])
-
-    def python(self, **changes: Any) -> None:
-        """Set traits from Python."""
-        name = self.server.put("changes", changes)
-        self.page.evaluate("a => host.receive(...a)", [self.model, name])
-
-    def find(self, selector: str) -> Locator:
-        """Find inside the widget."""
-        return self.root.locator(selector)
+class Canvas(View):
+    """The canvas on the page, and what stands behind it."""
 
     def button(self, name: str) -> Locator:
         """Find a button by what it says."""
@@ -50,51 +34,26 @@ class View:
         """Find the row of a setting."""
         return self.find(f"[data-setting={key}]")
 
-    def pixel(self, canvas: str, row: int, col: int, index: int = 0) -> list[int]:
-        """Read a pixel of a canvas."""
-        return (
-            self.find(canvas)
-            .nth(index)
-            .evaluate(
-                """(canvas, [row, col]) => {
-            const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-            copy.drawImage(canvas, -col, -row);
-            return [...copy.getImageData(0, 0, 1, 1).data].slice(0, 3); }""",
-                [row, col],
-            )
-        )
-
-
-@pytest.fixture(scope="module")
-def server(checkout: Path) -> Iterator[HostPage]:
-    """Serve the checkout."""
-    server = HostPage(checkout)
-    yield server
-    server.close()
+    def colour(self, canvas: str, row: int, col: int, index: int = 0) -> list[int]:
+        """Read one pixel of a picture as large as the scenes."""
+        height, width = IMAGES.shape[1:3]
+        return self.pixel(canvas, (col + 0.5) / width, (row + 0.5) / height, index)[:3]
 
 
 @pytest.fixture
-def mount(chromium: Browser, server: HostPage) -> Iterator[Callable[..., View]]:
-    """Show a canvas with a state; anything the page complains about fails the test."""
-    page = chromium.new_page(viewport={"width": 1000, "height": 1100})
-    complaints: list[str] = []
-    page.on("console", lambda m: m.type in {"error", "warning"} and complaints.append(m.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(server.url)
-    page.wait_for_function("window.host")
+def mount(page: Page, server: HostPage) -> Callable[..., Canvas]:
+    """Show a canvas with a state, and wait for its first picture."""
 
-    def mount(*, dark: bool = False, flavour: str = "DataView", **changes: Any) -> View:
+    def mount(*, dark: bool = False, flavour: str = "DataView", **changes: Any) -> Canvas:
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
         name = server.put("feature", {**running(), **changes})
         options = {"flavour": flavour, "width": 412}
         made = page.evaluate("a => host.mount(...a)", ["feature_canvas", name, options])
-        view = View(page, server, made)
+        view = Canvas(page, server, made)
         expect(view.root).to_have_attribute("data-ready", "1")
         return view
 
-    yield mount
-    page.close()
-    assert complaints == []
+    return mount
 
 
 def running() -> dict[str, Any]:
@@ -145,7 +104,7 @@ def test_the_picture_is_the_picture(mount, flavour):
     """Breaks when pixels are read from the wrong place, or recoloured."""
     view = mount(flavour=flavour)
     for row, col in [(0, 0), (70, 20), (143, 143)]:
-        assert view.pixel(".vw-feature-picture", row, col) == IMAGES[0, row, col].tolist()
+        assert view.colour(".vw-feature-picture", row, col) == IMAGES[0, row, col].tolist()
     expect(view.find(".vw-title")).to_have_text("Layer 5 · neuron 1184")
     expect(view.root).to_contain_text("vit_base_patch16_224")
 
@@ -176,7 +135,7 @@ def unpacked_activation() -> np.ndarray:
     return ACTIVATION[kept]
 
 
-def labels(view: View) -> list[Locator]:
+def labels(view: Canvas) -> list[Locator]:
     """Return the names of the curves."""
     return view.find(".vw-feature-label").all()
 
@@ -291,7 +250,7 @@ def test_several_pictures_and_the_copies(mount):
     )
     view.button("seed 2").click()
     expect(view.button("seed 2")).to_have_attribute("aria-pressed", "true")
-    assert view.pixel(".vw-feature-picture", 70, 20) == IMAGES[2, 70, 20].tolist()
+    assert view.colour(".vw-feature-picture", 70, 20) == IMAGES[2, 70, 20].tolist()
     expect(view.find(".vw-feature-label[data-curve=activation]")).to_have_text(
         f"activation {3 * ACTIVATION[-1]:.3g}"
     )
@@ -301,7 +260,7 @@ def test_several_pictures_and_the_copies(mount):
     view.python(feature_copies=pack(IMAGES[2:6], curve="raw"))
     copies = view.root.get_by_role("img", name="4 augmented copies")
     expect(copies).to_be_visible()
-    assert view.pixel(".vw-feature-copy", 9, 40, 3) == IMAGES[5, 9, 40].tolist()
+    assert view.colour(".vw-feature-copy", 9, 40, 3) == IMAGES[5, 9, 40].tolist()
     view.button("Hide the augmented copies").click()
     expect(copies).to_be_hidden()
 
@@ -335,10 +294,11 @@ def test_python_lines_and_png(mount):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_both_themes(mount, dark):
-    """Breaks when text has too little contrast, or something hangs out of its column."""
+    """Breaks when it does not follow the page, something sticks out, or a control has no name."""
     view = mount(dark=dark, feature_note="Averaged over all tokens.")
     expect(view.root).to_have_attribute("data-theme", "dark" if dark else "light")
-    width = view.root.bounding_box()["width"]
-    assert view.root.evaluate("element => element.scrollWidth") <= width
+    view.find(".vw-feature-summary").click()
+    assert view.sticking_out() == []
+    assert view.nameless() == []
     SCREENSHOTS.mkdir(exist_ok=True)
     view.page.screenshot(path=SCREENSHOTS / f"feature-{'dark' if dark else 'light'}.png")

@@ -243,6 +243,8 @@ def test_a_start_that_is_taken_back_does_not_begin(feature, gate):
     assert feature.wait(60)
     assert len(gate.taken) == 3
     assert feature.feature_state == "stopped"
+    assert feature.feature_progress["run"] == 1  # the picture is still the first run's
+    assert np.array_equal(image(feature), gate.taken[0].best()[0])
 
 
 def test_a_failing_model_is_shown_in_the_widget_and_loses_nothing(feature, gate, net):
@@ -259,6 +261,12 @@ def test_a_failing_model_is_shown_in_the_widget_and_loses_nothing(feature, gate,
     assert feature.feature_progress["step"] == 3
     assert np.array_equal(image(feature), gate.taken[0].best()[0])
     net.error = None
+    tried = len(gate.taken)
+    for again in (feature.pause, feature.resume):  # failed is failed
+        again()
+        assert feature.wait(60)
+    assert len(gate.taken) == tried
+    assert feature.feature_state == "failed"
     feature.start()
     assert feature.wait(60)
     assert feature.feature_state == "done"
