@@ -22,7 +22,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vit_widgets import dataset, demo, models, plots, probes
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
-    from vit_widgets.inspector import FeatureInspector, Inspector, inspect, inspect_feature
+    from vit_widgets.inspector import (
+        FeatureInspector,
+        Inspector,
+        NeuronComparison,
+        NeuronInspector,
+        compare_neurons,
+        inspect,
+        inspect_feature,
+        inspect_neurons,
+    )
     from vit_widgets.models import VisionModel, load
     from vit_widgets.widgets import (
         FeatureCanvas,
@@ -50,6 +59,10 @@ _HOMES = {
     "inspect": "vit_widgets.inspector",
     "FeatureInspector": "vit_widgets.inspector",
     "inspect_feature": "vit_widgets.inspector",
+    "NeuronInspector": "vit_widgets.inspector",
+    "inspect_neurons": "vit_widgets.inspector",
+    "NeuronComparison": "vit_widgets.inspector",
+    "compare_neurons": "vit_widgets.inspector",
 }
 _ROOMS = ("dataset", "demo", "models", "plots", "probes")
 
@@ -62,16 +75,20 @@ __all__ = [
     "Inspector",
     "InspectorPage",
     "LayerSlider",
+    "NeuronComparison",
+    "NeuronInspector",
     "NeuronPage",
     "PatchOverlay",
     "VisionModel",
     "__version__",
     "capture",
+    "compare_neurons",
     "dataset",
     "demo",
     "edit",
     "inspect",
     "inspect_feature",
+    "inspect_neurons",
     "load",
     "models",
     "plots",

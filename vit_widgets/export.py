@@ -9,7 +9,7 @@ import base64
 import functools
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -65,6 +65,7 @@ def overlay(
     signed: bool = False,
     smooth: bool = True,
     most: float | None = None,
+    fade: Callable[[np.ndarray], np.ndarray] = np.abs,
 ) -> Image.Image:
     """Lay a map over an image: the higher the value, the less of the image shows through.
 
@@ -92,6 +93,8 @@ def overlay(
         Interpolate between patches, or show them as they are.
     most
         The magnitude of the highest colour, where it is not the largest of this map.
+    fade
+        How much of the opacity a value has, 0 to 1, from the share that its colour stands for.
 
     Examples
     --------
@@ -108,8 +111,7 @@ def overlay(
     frame = _Frame(box, height, width)
     share = frame.of(_enlarged(_share(values, most), frame.size, smooth=smooth), np.nan)
     seen = np.isfinite(share)
-    strength = np.abs(np.nan_to_num(share))
-    alpha = (opacity * strength)[..., None]
+    alpha = (opacity * fade(np.nan_to_num(share)))[..., None]
     heat = colormap("signed" if signed else colors)[_entry(np.nan_to_num(share), signed=signed)]
     drawn = (1 - alpha) * photo + alpha * heat
     beside = frame.of(np.zeros(frame.size, dtype=np.float32), 1.0)

@@ -1,5 +1,6 @@
 """A model over a whole dataset, in one pass that can be stopped, resumed, spread and merged."""
 
+from vit_widgets.dataset.comparison import Specific, most_specific
 from vit_widgets.dataset.estimate import Estimate, estimate
 from vit_widgets.dataset.index import Distribution, NeuronIndex, TopImages
 from vit_widgets.dataset.progress import Progress
@@ -11,8 +12,10 @@ __all__ = [
     "Estimate",
     "NeuronIndex",
     "Progress",
+    "Specific",
     "TopImages",
     "estimate",
+    "most_specific",
     "scan",
     "state_bytes",
 ]

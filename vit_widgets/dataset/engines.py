@@ -14,6 +14,7 @@ counts on. What it gives for ViT-B/16 at 224 pixels, for two sizes of data set, 
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import math
 import os
@@ -127,19 +128,40 @@ def _pieces_done(ray_: Any, work: Work, left: Sequence[Span]) -> Iterator[bytes]
     gpus = int(resources.get("GPU", 0))
     devices = gpus or max(1, int(resources.get("CPU", 1)) // threads)
     pieces = list(spans.cut(left, _piece(left, work.about.batch_size, devices)))
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
     rows = [{"start": start, "stop": stop} for start, stop in pieces]
     done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         _Device,
         fn_constructor_args=(ray_.put(_Parcel.of(work)), threads),
         batch_size=1,
-        concurrency=min(devices, len(pieces)),
+        compute=ray.data.ActorPoolStrategy(size=min(devices, len(pieces))),
         num_gpus=1 if gpus else None,
         num_cpus=None if gpus else threads,
     )
-    for row in done.iter_rows():
-        yield row["index"]
+    with _quiet():
+        for row in done.iter_rows():
+            if row["failure"]:
+                raise ValueError(row["failure"])
+            yield row["index"]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave what a scan says to the scan: Ray Data tells its plan and draws bars of its own."""
+    import ray.data
+
+    context, log = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
+    bars, start, level = (
+        context.enable_progress_bars,
+        context.print_on_execution_start,
+        log.level,
+    )
+    context.enable_progress_bars = context.print_on_execution_start = False
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars, context.print_on_execution_start = bars, start
+        log.setLevel(level)
 
 
 def _piece(left: Sequence[Span], batch_size: int, devices: int) -> int:
@@ -185,13 +207,18 @@ class _Parcel:
 class _Device:
     """Scans pieces on one device of the cluster."""
 
-    def __init__(self, parcel: _Parcel, threads: int) -> None:
-        torch.set_num_threads(threads)
-        self._work = parcel.opened("cuda" if torch.cuda.is_available() else None)
+    def __init__(self, parcel: Any, threads: int) -> None:
+        import ray
 
-    def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
+        torch.set_num_threads(threads)
+        self._work = ray.get(parcel).opened("cuda" if torch.cuda.is_available() else None)
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, list[Any]]:
         [start], [stop] = rows["start"].tolist(), rows["stop"].tolist()
         steps = local(self._work, self._work.nothing, [(start, stop)])
-        [tally] = collections.deque(steps, maxlen=1)
+        try:
+            [tally] = collections.deque(steps, maxlen=1)
+        except ValueError as error:  # of this dataset and model: no other machine would do better
+            return {"index": [b""], "failure": [str(error)]}
         index = NeuronIndex(self._work.about, tally, self._work.source.length)
-        return {"index": [index.to_bytes()]}
+        return {"index": [index.to_bytes()], "failure": [""]}

@@ -55,7 +55,8 @@ class About:
     description, root
         What the dataset is, and its folder where there is one.
     label_names
-        Names of the labels, of the dataset or else of the model.
+        Names of the labels, where the dataset has any. Never those of the model's classes: nothing
+        says that its labels count the same.
     notes
         Sentences on what is not known, for example which tokens are patches.
     """

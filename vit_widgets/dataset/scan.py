@@ -282,7 +282,7 @@ def _about(
         neurons=scoring.neurons,
         description=source.description,
         root=source.root,
-        label_names=source.label_names or model.labels,
+        label_names=source.label_names,
         notes=tuple(dict.fromkeys((*model.notes, *(at.note for at in places if at.note)))),
     )
 

@@ -32,6 +32,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from vit_widgets.dataset import fingerprints
 from vit_widgets.dataset import spans as runs
 from vit_widgets.dataset.spans import Span
+from vit_widgets.demo import CLASSES, Scene
 
 Prepare: TypeAlias = Callable[[object], torch.Tensor]
 """From an image of the dataset to what the model takes of it, on the CPU."""
@@ -330,6 +331,7 @@ def _of_list(images: Sequence[Any], batch_size: int) -> Indexed:
         fingerprint=fingerprints.of_words(map(fingerprints.of_item, images)),
         length=len(images),
         batch_size=batch_size,
+        label_names=CLASSES if all(isinstance(one, Scene) for one in images) else None,
         read=lambda number: _split(images[number]),
         name=lambda number: paths.get(number, f"image {number}"),
     )

@@ -13,10 +13,14 @@ import traitlets
 from torch import nn
 
 from vit_widgets.activations import ActivationCache
+from vit_widgets.dataset import NeuronIndex
 from vit_widgets.inspector import description, opening
+from vit_widgets.inspector.atlas import Atlas
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
+from vit_widgets.inspector.live_feature import LiveFeature
+from vit_widgets.inspector.neurons import NeuronDesk
 from vit_widgets.inspector.pictures import Pictures, seen
-from vit_widgets.jobs import Worker
+from vit_widgets.jobs import Job, Worker
 from vit_widgets.models import VisionModel
 from vit_widgets.models.images import Picture
 from vit_widgets.models.preprocessing import Transform
@@ -65,6 +69,10 @@ class Inspector(InspectorPage):
         The model that is looked into.
     cache
         What the forward of the image in view left.
+    index
+        What was scanned, or ``None``.
+    feature
+        The image that is optimised in the tab of neurons; ``None`` until that was opened.
 
     Examples
     --------
@@ -79,28 +87,33 @@ class Inspector(InspectorPage):
         model: VisionModel,
         pictures: Sequence[Picture],
         names: Sequence[str],
+        index: NeuronIndex | None = None,
         **view: Any,
     ) -> None:
-        self.model = model
+        self.model, self.index = model, index
+        self.feature: LiveFeature | None = None
         self._pictures = Pictures(model, pictures)
         self._matrices: dict[int, dict[int, Layer]] = {}
         self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
-        index = view.get("image_index", 0)
-        if not 0 <= index < len(self._pictures):
-            msg = f"image_index {index} is out of range: valid are 0 to {len(self._pictures) - 1}"
+        self._desk: NeuronDesk | None = None
+        begin = view.get("image_index", 0)
+        if not 0 <= begin < len(self._pictures):
+            msg = f"image_index {begin} is out of range: valid are 0 to {len(self._pictures) - 1}"
             raise IndexError(msg)
-        cache = self._pictures.captured(index)  # the first picture is there when the cell ends
+        cache = self._pictures.captured(begin)  # the first picture is there when the cell ends
         self._anatomy = _Anatomy.of(cache)
         super().__init__(
             image_names=list(names),
             thumbnails=opening.strip(model, pictures),
             title=model.name,
+            tabs=["attention", "neurons"],
             **{**_opening(cache), **view, **self._about(cache)},
         )
         self._publish_rows()
         self._worker = Worker(self._failed)
         self._worker.submit("statistics", self._publish_statistics)
+        self._tab_changed(None)
 
     @property
     def cache(self) -> ActivationCache:
@@ -113,6 +126,8 @@ class Inspector(InspectorPage):
 
     def close(self) -> None:
         """Stop working, forget what was captured, and close the page."""
+        if self.feature is not None:
+            self.feature.close()
         if self._worker is not None:
             self._worker.cancel()
         self._pictures.forget()
@@ -139,6 +154,11 @@ class Inspector(InspectorPage):
     @traitlets.observe("layer")
     def _layer_changed(self, _change: object) -> None:
         self._request("exact", self._publish_exact)
+
+    @traitlets.observe("tab")
+    def _tab_changed(self, _change: object) -> None:
+        if self.tab == "neurons":
+            self._request("neurons", self._answer_neurons)
 
     def _request(self, kind: str, job: Any) -> None:
         if getattr(self, "_worker", None) is not None:
@@ -223,6 +243,42 @@ class Inspector(InspectorPage):
         elif records:
             self.publish(layer_values=known, layer_caption=_ENTROPY)
 
+    def _answer_neurons(self) -> None:
+        """Answer for the neuron in view; the first time, find out which there are."""
+        if self._desk is None:
+            self.publish(status={**READY, "state": "working", "text": "finding the neurons"})
+            try:
+                self._desk = self._open_neurons()
+            except ValueError as error:  # a model without neurons, or an index of another
+                self.publish(index_note=str(error), status=dict(READY))
+                return
+            self.publish(status=dict(READY))
+        self._desk.answer()
+
+    def _open_neurons(self) -> NeuronDesk:
+        assert self._worker is not None
+        desk = NeuronDesk(
+            self,
+            self.model,
+            self._pictures.batch,
+            lambda: self.cache.placement.axis,
+            self._while_neurons,
+            index=self.index,
+            layers=[record.name for record in self.cache.attention],
+            first_image=self.image_index,
+        )
+        self.publish(**desk.about())
+        self.feature = LiveFeature(self, self.model, self._worker, layer=lambda: self.neuron_layer)
+        atlas = Atlas(self, self.model, desk.site, self._while_neurons)
+        desk.observe()
+        atlas.observe()
+        return desk
+
+    def _while_neurons(self, kind: str, job: Job) -> None:
+        """Do what the tab of neurons asks for as long as it is open."""
+        if self.tab == "neurons":
+            self._request(kind, job)
+
     def _failed(self, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
         self.show_error(text, "".join(traceback.format_exception(error)))
@@ -249,11 +305,14 @@ def inspect(
     model: str | nn.Module | VisionModel = "demo",
     images: object = None,
     *,
+    index: NeuronIndex | None = None,
     transform: Transform | None = None,
     labels: Sequence[str] | None = None,
     **view: Any,
 ) -> Inspector:
     """Look inside a vision transformer: attention of every layer and head, live on the image.
+
+    A second tab asks what single neurons respond to.
 
     Parameters
     ----------
@@ -263,6 +322,9 @@ def inspect(
         One image or a list: paths, PIL images, arrays (see :func:`capture`); for a model of videos
         one video or a list (see :meth:`VisionModel.batch`), whose frames are drawn beside each
         other. Default: a dozen of the demo's scenes, or three that stand still.
+    index
+        From :func:`vit_widgets.dataset.scan` of the same model: the images that excite each neuron
+        most.
     transform
         The model's own preprocessing, if it cannot be found from the model.
     labels
@@ -294,9 +356,15 @@ def inspect(
     read, names = opening.pictures(held, images)
     begin = _DEMO_OPENING if model == "demo" else {}
     code = opening.code(
-        "inspect", model, _SELECTION, images=images, transform=transform, labels=labels
+        "inspect",
+        model,
+        _SELECTION,
+        images=images,
+        index=index,
+        transform=transform,
+        labels=labels,
     )
-    return Inspector(held, read, names, **{"code": code, **begin, **view})
+    return Inspector(held, read, names, index, **{"code": code, **begin, **view})
 
 
 _SELECTION = (

@@ -42,6 +42,9 @@ SLICE = 0.05
 BETWEEN_PICTURES = 0.1
 """Seconds between two pictures that are sent, at least."""
 
+MOST_BYTES = 2_000_000
+"""Bytes of pictures that are sent in a second, at most: several large ones come less often."""
+
 _BETWEEN_COPIES = 0.5  # they are many, and seldom looked at for long
 
 
@@ -91,7 +94,7 @@ class LiveFeature:
         self._weights: Any = None  # λ as the page named it, applied last
         self._progress: list[Progress] = []  # of each step taken
         self._stepping = threading.Lock()
-        self._shown_at = self._copies_at = 0.0
+        self._next_picture = self._next_copies = 0.0  # when they are due
         self._closed = False
         shown = page_settings(settings)
         self._preset = shown["preset"]
@@ -146,6 +149,8 @@ class LiveFeature:
 
     def close(self) -> None:
         """Take no step more, and listen to the page no longer; the result stays."""
+        if self._closed:
+            return
         self._closed = True
         self._view.unobserve(self._asked, ["feature_wanted"])
         self._view.unobserve(self._settings_changed, ["feature_settings"])
@@ -232,7 +237,6 @@ class LiveFeature:
                 feature_strip_labels=labels(run.settings),
                 feature_curves={},
                 feature_copies=None,
-                feature_code=self._code(run.settings),
                 feature_note=target.note,
             )
             self._show("running")
@@ -250,7 +254,7 @@ class LiveFeature:
         if run.done:
             self._end("done")
             return
-        if time.monotonic() - self._shown_at > BETWEEN_PICTURES:
+        if time.monotonic() > self._next_picture:
             self._show("running")
         if not self._closed:
             self._worker.submit("feature", self._work)
@@ -266,7 +270,6 @@ class LiveFeature:
             self._view.publish(feature_note=note)
             return
         run.total_variation = each
-        self._view.publish(feature_code=self._code(run.settings))
 
     # --- what is shown ----------------------------------------------------------------------------
 
@@ -274,11 +277,13 @@ class LiveFeature:
         """Show the picture as it is now."""
         run = self._run
         assert run is not None
-        self._shown_at = time.monotonic()
+        now, images = time.monotonic(), run.images()
+        self._next_picture = now + max(BETWEEN_PICTURES, images.nbytes / MOST_BYTES)
         shown = self._numbers(run)
-        if state != "running" or self._shown_at - self._copies_at > _BETWEEN_COPIES:
+        if state != "running" or now > self._next_copies:
             shown |= self._copies(run)
-        self._view.publish(feature_state=state, **shown, **_pictures(run.images()))
+        shown["feature_code"] = self._code(run.settings)
+        self._view.publish(feature_state=state, **shown, **_pictures(images))
 
     def _end(self, state: str) -> None:
         """Show what stays: the final image, or the best so far of a run that is not done."""
@@ -318,8 +323,9 @@ class LiveFeature:
     def _copies(self, run: FeatureRun) -> dict[str, Any]:
         if not self._view.feature_copies_shown or not self._progress:
             return {}
-        self._copies_at = time.monotonic()
-        return {"feature_copies": run.copies(0)}
+        copies = run.copies(0)
+        self._next_copies = time.monotonic() + max(_BETWEEN_COPIES, copies.nbytes / MOST_BYTES)
+        return {"feature_copies": copies}
 
     def _numbers(self, run: FeatureRun) -> dict[str, Any]:
         """Give how far the run is, and what was measured at each step."""

@@ -11,6 +11,8 @@ from vit_widgets.widgets.layer_slider import LayerSlider
 from vit_widgets.widgets.neuron_page import NeuronPage
 from vit_widgets.widgets.patch_overlay import PatchOverlay
 
+TABS = ("attention", "neurons")
+
 
 class InspectorPage(LayerSlider, HeadGrid, PatchOverlay, NeuronPage):
     """All components linked, as one output; it draws what it is given and asks nothing.
@@ -22,8 +24,10 @@ class InspectorPage(LayerSlider, HeadGrid, PatchOverlay, NeuronPage):
     predictions_note : str
         Said instead of, or under, the predictions.
     tab : str
-        The question that is open: ``"attention"`` or ``"neurons"``. The page shows the tab of
-        neurons where `neuron_counts` says that there are any.
+        The question that is open: ``"attention"`` or ``"neurons"``.
+    tabs : list of str
+        The questions that can be opened; empty: attention, and neurons where `neuron_counts` says
+        that there are any.
 
     Notes
     -----
@@ -36,7 +40,8 @@ class InspectorPage(LayerSlider, HeadGrid, PatchOverlay, NeuronPage):
 
     predictions = traitlets.List(traitlets.Dict()).tag(sync=True)
     predictions_note = traitlets.Unicode("").tag(sync=True)
-    tab = traitlets.Enum(("attention", "neurons"), "attention").tag(sync=True)
+    tab = traitlets.Enum(TABS, "attention").tag(sync=True)
+    tabs = traitlets.List(traitlets.Enum(TABS)).tag(sync=True)
 
     def picture(self) -> Image.Image | None:
         """Draw what the open tab shows: the overlay with the heads beside it, or the top images."""

@@ -228,14 +228,16 @@ class NeuronPage(PageWidget, ImageWidget, FeatureCanvas):
                 continue
             low, high = _range(maps if self.map_scale == "shared scale" else maps[at])
             share = (maps[at] - low) / (high - low) if high > low else np.zeros_like(maps[at])
+            alone = self.top_view == "map"
             tiles.append(
                 export.overlay(
-                    np.zeros_like(large) if self.top_view == "map" else large,
+                    np.zeros_like(large) if alone else large,
                     np.square(share),  # an overlay follows the root of what it is given
                     colors=self.colormap,
-                    opacity=1.0 if self.top_view == "map" else self.opacity,
+                    opacity=1.0 if alone else self.opacity,
                     box=tuple(top["box"]),
                     most=1.0,
+                    fade=np.ones_like if alone else np.square,
                     smooth=self.drawing == "smooth",
                 )
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -114,17 +115,22 @@ class Answer(traitlets.Dict):
                 f"{self.name} of {type(obj).__name__} {wrong}; it takes {', '.join(sorted(known))}"
             )
             raise traitlets.TraitError(msg)
+        return {
+            **{name: self._taken(obj, name, given[name], operator.index) for name in self.of},
+            **{
+                name: self._taken(obj, name, given.get(name), field)
+                if callable(field)
+                else plain(given.get(name, field))
+                for name, field in self.fields.items()
+            },
+        }
+
+    def _taken(self, obj: object, name: str, value: Any, coerce: Callable[[Any], Any]) -> Any:
         try:
-            taken = {name: int(given[name]) for name in self.of}
-            for name, field in self.fields.items():
-                if callable(field):
-                    taken[name] = field(given.get(name))
-                else:
-                    taken[name] = plain(given.get(name, field))
+            return coerce(value)
         except (TypeError, ValueError) as error:
             msg = f"{self.name} of {type(obj).__name__}, {name}: {error}"
             raise traitlets.TraitError(msg) from error
-        return taken
 
 
 def floats(*axes: str) -> Callable[[Any], dict[str, Any]]:

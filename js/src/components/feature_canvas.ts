@@ -1,11 +1,18 @@
 // An image that is being optimised for a neuron: the picture, how far it is, and how it is made.
 import { fillCode } from "../lib/code";
-import { controls, isStale, nameOf, progressWords, selected } from "../lib/feature";
+import {
+  controls,
+  type FeatureFor,
+  isStale,
+  nameOf,
+  progressWords,
+  selected,
+} from "../lib/feature";
 import type { FeatureCanvasState } from "../lib/state";
 import { local } from "../lib/store";
 import { isPacked, type Packed, unpack } from "../lib/wire";
 import { copyText } from "./clipboard";
-import { attribute, el, listen, setText } from "./dom";
+import { attribute, el, listen, onResize, setText } from "./dom";
 import { saveCanvas } from "./download";
 import { drawFeatureCopies } from "./feature_copies";
 import { drawFeatureCurves } from "./feature_curves";
@@ -129,7 +136,7 @@ export function drawFeatureCanvas(
     blank.hidden = packed !== null;
     png.hidden = packed === null;
     attribute(element, { "data-stale": old && packed !== null });
-    if (packed) {
+    if (packed && size.width > 0) {
       const { codes, shape } = unpack(packed);
       const [height, width] = shape.slice(-3);
       const at = isPacked(many) ? Math.min(chosen.get(), shape[0] - 1) : 0;
@@ -137,8 +144,7 @@ export function drawFeatureCanvas(
       stage.style.setProperty("--vw-aspect", String(width / height));
     }
     const name = nameOf(of) || "the neuron";
-    const least = of.objective === "least active" ? of.objective : "";
-    setText(whose, old ? `${name}, not the one selected` : least);
+    setText(whose, old ? `${name}, not the one selected` : unusual(of));
     whose.hidden = packed === null || whose.textContent === "";
     setText(
       blank,
@@ -156,7 +162,7 @@ export function drawFeatureCanvas(
   function drawStrip(): void {
     const packed = store.get("feature_strip");
     strip.hidden = !isPacked(packed);
-    if (!isPacked(packed)) return;
+    if (!isPacked(packed) || size.width === 0) return;
     const { codes, shape } = unpack(packed);
     const [count, height, width] = shape;
     const labels = store.get("feature_strip_labels");
@@ -205,6 +211,12 @@ export function drawFeatureCanvas(
     attribute(problem, { "data-state": failed ? "error" : null, role: failed ? "alert" : null });
   }
 
+  // a canvas that is not on screen is drawn when it comes there
+  const size = onResize(stage, () => view.paint(drawSeen), signal);
+  function drawSeen(): void {
+    drawPicture();
+    drawStrip();
+  }
   const selection = ["layer", "neuron", "feature_for", "feature_settings"] as const;
   view.paintOn(["feature_image", "feature_strip", "feature_state", ...selection], drawPicture);
   view.paintOn(["feature_strip", "feature_strip_labels"], drawStrip);
@@ -213,8 +225,12 @@ export function drawFeatureCanvas(
   view.paintOn(["feature_code"], () => {
     copy.hidden = store.get("feature_code") === "";
   });
-  chosen.on(() => {
-    view.paint(drawPicture);
-    view.paint(drawStrip);
-  });
+  chosen.on(() => view.paint(drawSeen));
+}
+
+/** What is not said by "layer 3 · neuron 5". */
+function unusual(of: FeatureFor): string {
+  const { space = "ffn_act", objective = "" } = of;
+  const words = space === "ffn_act" ? [] : [nameOf(of)];
+  return [...words, ...(objective === "least active" ? [objective] : [])].join(", ");
 }

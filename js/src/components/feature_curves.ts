@@ -11,6 +11,8 @@ import type { View } from "./view";
 const NAMES = ["loss", "activation", "total variation"] as const;
 const HEIGHT = 72;
 const LABEL_HEIGHT = 16;
+/** The plot is at most this many times as wide as what there is to draw. */
+const NARROWEST = 4;
 
 export function drawFeatureCurves(
   element: HTMLElement,
@@ -33,10 +35,11 @@ export function drawFeatureCurves(
     const picture = Math.min(chosen.get(), pictures - 1);
     const { every, last } = packed as typeof packed & { every: number; last: number };
     const total = Math.max(last, store.get("feature_progress").steps ?? last);
+    const width = Math.min(total, NARROWEST * last); // the first steps are seen apart
     const steps = stepsOf(points, every, last);
     const curves = NAMES.map((_, row) => {
       const map = row * pictures + picture;
-      return curvePoints((point) => value(map, point), steps, total);
+      return curvePoints((point) => value(map, point), steps, width);
     });
     // parsed, not created: numbers only, and the parser knows the namespace
     plot.innerHTML = `<svg class="vw-feature-svg" viewBox="0 0 1 1" preserveAspectRatio="none">${curves
@@ -54,7 +57,7 @@ export function drawFeatureCurves(
       labels[row].style.top = `${tops[row].toFixed(1)}px`;
       return `${name} ${number}`;
     });
-    element.style.setProperty("--vw-at", String(total > 0 ? last / total : 0));
+    element.style.setProperty("--vw-at", String(width > 0 ? last / width : 0));
     attribute(element, { "aria-label": `at step ${last} of ${total}: ${words.join(", ")}` });
   }
   view.paintOn(["feature_curves"], draw);

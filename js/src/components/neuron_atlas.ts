@@ -53,7 +53,7 @@ export function drawNeuronAtlas(element: HTMLElement, view: View<NeuronPageState
     const top = Math.floor(neuron / columns()) * row;
     const { scrollTop, clientHeight } = scroller;
     if (top >= scrollTop && top + row <= scrollTop + clientHeight) return;
-    scroller.scrollTop = Math.max(0, top - (clientHeight - row) / 2);
+    scroller.scrollTop = Math.max(0, top - row); // the row before it as well
   }
 
   function draw(): void {

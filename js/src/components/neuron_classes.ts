@@ -1,5 +1,5 @@
 // What the strongest images show, and what the model loses without the neuron.
-import { grouped, nats, probability } from "../lib/format";
+import { change, grouped, nats } from "../lib/format";
 import type { Effect } from "../lib/neuron";
 import type { NeuronPageState } from "../lib/state";
 import { el, setText } from "./dom";
@@ -11,8 +11,8 @@ const MOST = 5;
 
 export function drawClassCounts(element: HTMLElement, view: View<NeuronPageState>): void {
   const { title, aside } = section(element, "");
-  const list = el("ul", "vw-predictions");
-  const note = el("p", "vw-note");
+  const list = el("ul", "vw-meters");
+  const note = el("p", "vw-note vw-lines");
   element.append(list, note);
   paintAnswer(element, view, "class_counts", aside, ({ k, classes, entropy }) => {
     setText(title, `Classes of the top ${grouped(k)}`);
@@ -27,8 +27,9 @@ export function drawClassCounts(element: HTMLElement, view: View<NeuronPageState
       ),
     );
     const more = classes.length - MOST;
-    const others = more > 0 ? `${more} more ${more === 1 ? "class" : "classes"} · ` : "";
-    setText(note, entropy === null ? others : `${others}class entropy ${nats(entropy)}`);
+    const others = more > 0 ? `${more} more ${more === 1 ? "class" : "classes"}` : "";
+    const spread = entropy === null ? "" : `class entropy ${nats(entropy)}`;
+    setText(note, [others, spread].filter(Boolean).join("\n"));
   });
 }
 
@@ -70,9 +71,7 @@ function facts({ classes, top_before, top_after }: Effect): HTMLElement {
     "dl",
     "vw-facts",
     {},
-    ...classes.map(({ label, before, after }) =>
-      line(`p(${label})`, `${probability(before)} → ${probability(after)}`),
-    ),
+    ...classes.map(({ label, before, after }) => line(`p(${label})`, change(before, after))),
     line("top class", top_before === top_after ? "unchanged" : `${top_before} → ${top_after}`),
   );
 }

@@ -3,7 +3,7 @@ import { activation, tokenName } from "../lib/format";
 import { type Axis, type Place, placeAt, placeIn, type Tokens, tokenUnder } from "../lib/geometry";
 import { isArrow, moveQuery } from "../lib/keyboard";
 import { type NeuronMap, SELECTION, standingOf } from "../lib/neuron";
-import { heatOf, meanOf, rangeOf } from "../lib/neuron_scale";
+import { fade, heatOf, meanOf, rangeOf } from "../lib/neuron_scale";
 import { type RawAxis, readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
 import { type Local, local } from "../lib/store";
@@ -189,6 +189,7 @@ export function drawNeuronImage(
         asked: axis,
         colormap: store.get("colormap"),
         opacity: store.get("opacity"),
+        fade,
         drawing: store.get("drawing"),
         contour: 0,
         query: map && image.asked(),

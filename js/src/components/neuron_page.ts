@@ -1,6 +1,8 @@
 // One neuron from all sides: its optimised image, what excites it, and what it is for.
+import { grouped } from "../lib/format";
 import { neuronCount, SELECTION, selectionOf, standingOf } from "../lib/neuron";
 import type { FeatureCanvasState, NeuronPageState } from "../lib/state";
+import type { Store } from "../lib/store";
 import { attribute, el, setText } from "./dom";
 import { drawFeatureCanvas } from "./feature_canvas";
 import { drawNeuronAtlas } from "./neuron_atlas";
@@ -25,6 +27,14 @@ export function drawNeuronPage(
   const none = el("p", "vw-blank-text vw-neuron-none");
   const choice = el("div");
   const atlas = el("section");
+  const name = el("span", "vw-title");
+  const bar = el(
+    "div",
+    "vw-bar",
+    {},
+    name,
+    el("span", "vw-muted vw-small", {}, "optimised for it"),
+  );
   const optimised = el("div");
   const [top, index, distribution] = [el("section"), el("section"), el("section")];
   const [here, patch] = [el("section"), el("section")];
@@ -43,8 +53,16 @@ export function drawNeuronPage(
     "div",
     "vw-columns vw-neuron-columns",
     {},
-    el("div", "vw-column vw-column-look", {}, optimised, here, patch),
-    el("div", "vw-column vw-column-compare", {}, index, top, distribution),
+    el("div", "vw-column vw-column-look", {}, el("div", "", {}, bar, optimised)),
+    el(
+      "div",
+      "vw-column vw-column-compare",
+      {},
+      index,
+      top,
+      distribution,
+      el("div", "vw-neuron-here", {}, here, patch),
+    ),
     el("div", "vw-column vw-column-numbers", {}, ...numbers),
   );
   element.classList.add("vw-neuron-page");
@@ -68,17 +86,24 @@ export function drawNeuronPage(
   drawBookmarks(bookmarks, view);
   drawImageControls(controls, view);
 
-  view.paintOn(SELECTION, () => {
+  view.paintOn([...SELECTION, "status", "index_note"], () => {
     const { layer, neuron } = selectionOf(store);
     const nothing = store.get("neuron_counts").length === 0;
     const count = neuronCount(store);
-    setText(none, nothing ? "No hidden neurons were found in this model." : "This layer has none.");
+    setText(none, nothing ? whyNone(store) : "This layer has no neurons of its own.");
     none.hidden = count > 0;
     for (const part of [body, atlas]) attribute(part, { inert: count === 0 });
     body.hidden = count === 0;
     choice.hidden = nothing;
+    setText(name, `Layer ${layer} · neuron ${grouped(neuron)}`);
     attribute(element, { "data-neuron": `${layer}:${neuron}` });
   });
+}
+
+function whyNone(store: Store<NeuronPageState>): string {
+  const { state, text } = store.get("status");
+  if (state === "working") return `${text} …`;
+  return store.get("index_note") || "No hidden neurons were found in this model.";
 }
 
 /** Where there is no index: why, and the line that makes one. */

@@ -1,7 +1,7 @@
 // The most activating images as a picture, drawn at twice the size: for slides and reports.
 import { activation, grouped } from "../lib/format";
 import { selectionOf, type TopImages } from "../lib/neuron";
-import { heatOf, rangeOf } from "../lib/neuron_scale";
+import { fade, heatOf, rangeOf } from "../lib/neuron_scale";
 import { readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
 import { context2d } from "./dom";
@@ -78,6 +78,7 @@ export function drawNeuronPng({ store, root }: View<NeuronPageState>): HTMLCanva
       asked: null,
       colormap: store.get("colormap"),
       opacity: only ? 1 : store.get("opacity"),
+      fade: only ? () => 1 : fade,
       drawing: store.get("drawing"),
       contour: 0,
       query: null,

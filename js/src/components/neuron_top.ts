@@ -2,7 +2,7 @@
 import { gradient } from "../lib/colormap";
 import { activation } from "../lib/format";
 import type { TopImages } from "../lib/neuron";
-import { heatOf, type Range, rangeOf } from "../lib/neuron_scale";
+import { fade, heatOf, type Range, rangeOf } from "../lib/neuron_scale";
 import { readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
 import { isPacked, unpack } from "../lib/wire";
@@ -74,7 +74,7 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
   const colours = el("span", "vw-legend-bar", { "aria-hidden": "true" });
   const ends = el("span");
   const legend = el("span", "vw-legend", {}, colours, ends);
-  const caption = el("span", "vw-note");
+  const caption = el("span", "vw-muted vw-top-small");
   const note = el("p", "vw-note");
   element.classList.add("vw-neuron-top");
   element.append(grid, el("div", "vw-legend-line", {}, legend, caption), note);
@@ -144,6 +144,7 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
         asked: null,
         colormap: store.get("colormap"),
         opacity: only ? 1 : store.get("opacity"),
+        fade: only ? () => 1 : fade,
         drawing: store.get("drawing"),
         contour: 0,
         query: null,

@@ -6,7 +6,7 @@ import { meters } from "./meters";
 import type { View } from "./view";
 
 export function drawPredictions(element: HTMLElement, view: View<InspectorState>): void {
-  const list = el("ul", "vw-predictions");
+  const list = el("ul", "vw-meters vw-predictions");
   const note = el("p", "vw-note");
   element.classList.add("vw-section");
   element.append(el("div", "vw-bar", {}, el("span", "vw-title", {}, "Prediction")), list, note);

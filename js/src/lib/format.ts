@@ -49,6 +49,13 @@ export function probability(value: number): string {
   return value.toFixed(2);
 }
 
+/** Two probabilities, with as many digits as tell them apart, up to four. */
+export function change(before: number, after: number): string {
+  const both = (digits: number) => [before, after].map((value) => value.toFixed(digits));
+  const digits = [2, 3, 4].find((n) => both(n)[0] !== both(n)[1]) ?? 2;
+  return both(digits).join(" → ");
+}
+
 export function percent(part: number): string {
   return `${Math.round(part * 100)} %`;
 }
@@ -94,13 +101,14 @@ export function listing(items: readonly (number | string)[]): string {
   return `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
 }
 
-/** An activation: two digits after the point, as far as they mean something. */
+/** An activation: two digits after the point, or the first two that there are. */
 export function activation(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return NONE;
   if (value === 0) return "0";
   if (value < 0) return `−${activation(-value)}`;
   if (value >= 1000) return grouped(value);
-  return value >= 0.01 ? value.toFixed(2) : power(value, 1);
+  if (value >= 0.1) return value.toFixed(2);
+  return value >= 0.001 ? Number(value.toPrecision(2)).toString() : power(value, 1);
 }
 
 /** A count with a narrow space between thousands. */

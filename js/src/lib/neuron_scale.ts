@@ -42,3 +42,8 @@ export function meanOf(values: ArrayLike<number>): number {
   }
   return count > 0 ? sum / count : Number.NaN;
 }
+
+/** How opaque a value is: the image shows through all but the highest, where they are straight. */
+export function fade(size: number): number {
+  return size * size;
+}

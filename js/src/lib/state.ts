@@ -143,6 +143,7 @@ export type InspectorState = LayerSliderState &
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
+    tabs: Tab[];
   };
 
 const common: CommonState = {
@@ -256,6 +257,7 @@ export const inspectorDefaults: InspectorState = {
   predictions: [],
   predictions_note: "",
   tab: "attention",
+  tabs: [],
 };
 
 export const MOST_PINS = 8;
