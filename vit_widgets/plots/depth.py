@@ -109,7 +109,7 @@ def _axis(scale: Any, label: str) -> Any:
     return bqplot.Axis(
         scale=scale,
         label=label,
-        orientation="vertical",
+        side="left",
         label_offset="44px",
         grid_color="#8884",
         tick_style={"font-size": "11px"},

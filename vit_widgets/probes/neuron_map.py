@@ -75,7 +75,7 @@ def neuron_map(cache: ActivationCache, layer: int, neuron: int, image: int = 0) 
     Parameters
     ----------
     cache
-        From ``capture(model, images, keep=("neurons",))``.
+        From ``capture(model, images, keep=("tokens", "neurons"))``.
     layer, neuron, image
         Counted from 0. Neuron i of one layer has nothing to do with neuron i of another.
 
@@ -126,7 +126,7 @@ def active_at(
     Parameters
     ----------
     cache
-        From ``capture(model, images, keep=("neurons",))``.
+        From ``capture(model, images, keep=("tokens", "neurons"))``.
     layer, image
         Counted from 0.
     query

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import rankdata
 
-_AT_ONCE = 64  # rows that are ranked together: ranking takes some twenty times their memory
+_AT_ONCE = 2**20  # values ranked together: ranking takes some twenty times their memory
 
 
 def auc(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -43,8 +43,9 @@ def auc(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     areas = np.full((len(labels), len(values)), np.nan)
     if not pairs.any():
         return areas
-    for start in range(0, len(values), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
+    step = max(1, _AT_ONCE // labels.shape[1])
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
         ranks = rankdata(values[rows], axis=1)  # equal values share their mean rank
         above = weights @ ranks.T - named * (named + 1) / 2
         np.divide(above, pairs, out=areas[:, rows], where=pairs > 0)

@@ -89,7 +89,7 @@ def spatial_variance(cache: ActivationCache) -> SpatialVariance:
     Parameters
     ----------
     cache
-        From ``capture(model, images, keep=("neurons",))``.
+        From ``capture(model, images, keep=("tokens", "neurons"))``.
 
     Returns
     -------
