@@ -20,11 +20,27 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vit_widgets import demo, models, probes
+    from vit_widgets import dataset, demo, models, plots, probes
     from vit_widgets.activations import ActivationCache, AttentionRecord, capture, edit
-    from vit_widgets.inspector import Inspector, inspect
+    from vit_widgets.inspector import (
+        FeatureInspector,
+        Inspector,
+        NeuronComparison,
+        NeuronInspector,
+        compare_neurons,
+        inspect,
+        inspect_feature,
+        inspect_neurons,
+    )
     from vit_widgets.models import VisionModel, load
-    from vit_widgets.widgets import HeadGrid, InspectorPage, LayerSlider, PatchOverlay
+    from vit_widgets.widgets import (
+        FeatureCanvas,
+        HeadGrid,
+        InspectorPage,
+        LayerSlider,
+        NeuronPage,
+        PatchOverlay,
+    )
 
 _HOMES = {
     "load": "vit_widgets.models",
@@ -34,30 +50,48 @@ _HOMES = {
     "ActivationCache": "vit_widgets.activations",
     "AttentionRecord": "vit_widgets.activations",
     "LayerSlider": "vit_widgets.widgets",
+    "FeatureCanvas": "vit_widgets.widgets",
     "HeadGrid": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
+    "NeuronPage": "vit_widgets.widgets",
     "Inspector": "vit_widgets.inspector",
     "inspect": "vit_widgets.inspector",
+    "FeatureInspector": "vit_widgets.inspector",
+    "inspect_feature": "vit_widgets.inspector",
+    "NeuronInspector": "vit_widgets.inspector",
+    "inspect_neurons": "vit_widgets.inspector",
+    "NeuronComparison": "vit_widgets.inspector",
+    "compare_neurons": "vit_widgets.inspector",
 }
-_ROOMS = ("demo", "models", "probes")
+_ROOMS = ("dataset", "demo", "models", "plots", "probes")
 
 __all__ = [
     "ActivationCache",
     "AttentionRecord",
+    "FeatureCanvas",
+    "FeatureInspector",
     "HeadGrid",
     "Inspector",
     "InspectorPage",
     "LayerSlider",
+    "NeuronComparison",
+    "NeuronInspector",
+    "NeuronPage",
     "PatchOverlay",
     "VisionModel",
     "__version__",
     "capture",
+    "compare_neurons",
+    "dataset",
     "demo",
     "edit",
     "inspect",
+    "inspect_feature",
+    "inspect_neurons",
     "load",
     "models",
+    "plots",
     "probes",
 ]
 

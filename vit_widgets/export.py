@@ -9,6 +9,7 @@ import base64
 import functools
 import io
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -63,6 +64,8 @@ def overlay(
     query: Box | None = None,
     signed: bool = False,
     smooth: bool = True,
+    most: float | None = None,
+    fade: Callable[[np.ndarray], np.ndarray] = np.abs,
 ) -> Image.Image:
     """Lay a map over an image: the higher the value, the less of the image shows through.
 
@@ -88,6 +91,10 @@ def overlay(
         transparent.
     smooth
         Interpolate between patches, or show them as they are.
+    most
+        The magnitude of the highest colour, where it is not the largest of this map.
+    fade
+        How much of the opacity a value has, 0 to 1, from the share that its colour stands for.
 
     Examples
     --------
@@ -102,10 +109,9 @@ def overlay(
     photo = (0.55 * image + 0.45 * grey) * 0.8  # dimmed, so that the map reads on any photograph
     line = max(1, width // 200)
     frame = _Frame(box, height, width)
-    share = frame.of(_enlarged(_share(values), frame.size, smooth=smooth), np.nan)
+    share = frame.of(_enlarged(_share(values, most), frame.size, smooth=smooth), np.nan)
     seen = np.isfinite(share)
-    strength = np.abs(np.nan_to_num(share))
-    alpha = (opacity * strength)[..., None]
+    alpha = (opacity * fade(np.nan_to_num(share)))[..., None]
     heat = colormap("signed" if signed else colors)[_entry(np.nan_to_num(share), signed=signed)]
     drawn = (1 - alpha) * photo + alpha * heat
     beside = frame.of(np.zeros(frame.size, dtype=np.float32), 1.0)
@@ -154,9 +160,10 @@ class _Frame:
         return whole
 
 
-def _share(values: np.ndarray) -> np.ndarray:
+def _share(values: np.ndarray, most: float | None = None) -> np.ndarray:
     """Square roots of magnitudes against the largest, with their signs: -1 to 1, NaN kept."""
-    most = float(np.abs(np.nan_to_num(values)).max(initial=0))
+    if most is None:
+        most = float(np.abs(np.nan_to_num(values)).max(initial=0))
     part = values / max(most, 1e-12)
     return np.asarray(np.sign(part) * np.sqrt(np.abs(part)), dtype=np.float32)
 
@@ -197,22 +204,34 @@ def thumbnails(
     Cells without a value (NaN) are grey; `signed` as in :func:`overlay`.
     """
     rows, cols = maps.shape[1:]
-    height, width = (side, max(1, side * cols // rows)) if rows else (side, side)
-    gap = 6
-    across = min(across, len(maps))
-    down = -(-len(maps) // across)
-    sheet = Image.new(
-        "RGB", (across * (width + gap) - gap, down * (height + gap) - gap), (255, 255, 255)
-    )
+    size = (max(1, side * cols // rows), side) if rows else (side, side)
     table = colormap("signed" if signed else colors)
-    for index, one in enumerate(maps):
+    tiles = []
+    for one in maps:
         share = _share(one)
         cells = table[_entry(np.nan_to_num(share), signed=signed)]
         cells[np.isnan(share)] = _GROUND
-        tile = Image.fromarray(cells)
-        place = (index % across * (width + gap), index // across * (height + gap))
-        sheet.paste(tile.resize((width, height), Image.Resampling.NEAREST), place)
-    return sheet
+        tiles.append(Image.fromarray(cells).resize(size, Image.Resampling.NEAREST))
+    return sheet(tiles, across=across)
+
+
+def sheet(tiles: Sequence[Image.Image], *, across: int, gap: int = 6) -> Image.Image:
+    """Lay pictures beside and below each other on white, `across` in a row.
+
+    Examples
+    --------
+    >>> sheet([Image.new("RGB", (40, 20))] * 3, across=2).size
+    (86, 46)
+    """
+    across = min(across, len(tiles))
+    width, height = (max(getattr(one, side) for one in tiles) for side in ("width", "height"))
+    down = -(-len(tiles) // across)
+    whole = Image.new(
+        "RGB", (across * (width + gap) - gap, down * (height + gap) - gap), (255, 255, 255)
+    )
+    for index, tile in enumerate(tiles):
+        whole.paste(tile, (index % across * (width + gap), index // across * (height + gap)))
+    return whole
 
 
 def png_base64(picture: Image.Image) -> str:

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import {
+  featureCanvasDefaults,
   headGridDefaults,
   inspectorDefaults,
   layerSliderDefaults,
+  neuronPageDefaults,
   patchOverlayDefaults,
 } from "../src/lib/state";
 import traits from "./fixtures/traits.json";
@@ -13,6 +15,8 @@ test.each([
   ["LayerSlider", layerSliderDefaults],
   ["HeadGrid", headGridDefaults],
   ["PatchOverlay", patchOverlayDefaults],
+  ["FeatureCanvas", featureCanvasDefaults],
+  ["NeuronPage", neuronPageDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
   expect(defaults).toEqual(traits[name]);

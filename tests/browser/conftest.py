@@ -1,11 +1,13 @@
 """One Chromium and one server per host for the whole session; one notebook per test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import chromium as executable
+from tests.browser.host_page.server import HostPage
 from tests.browser.jupyter_host import JUPYTERLAB, NOTEBOOK7, TIMEOUT, JupyterHost
 
 expect.set_options(timeout=TIMEOUT * 1000)
@@ -38,3 +40,25 @@ def notebook7(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> It
 def host(request: pytest.FixtureRequest) -> JupyterHost:
     """Each of the two hosts in turn."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def server(checkout: Path) -> Iterator[HostPage]:
+    """Serve the checkout to pages of widgets without a kernel."""
+    server = HostPage(checkout)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, server: HostPage) -> Iterator[Page]:
+    """Open an empty host page; anything it complains about fails the test."""
+    page = chromium.new_page(viewport={"width": 1200, "height": 900})
+    complaints: list[str] = []
+    page.on("console", lambda m: m.type in {"error", "warning"} and complaints.append(m.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(server.url)
+    page.wait_for_function("window.host")
+    yield page
+    page.close()
+    assert complaints == []

@@ -5,15 +5,15 @@ saved. Packets are packed by the real ``vit_widgets.widgets``; pixels are compar
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.host_page import packets
+from tests.browser.host_page import packets, view
 from tests.browser.host_page.server import HostPage
 from vit_widgets.widgets.maps import image_layer, packet
 from vit_widgets.widgets.wire import unpack
@@ -47,83 +47,20 @@ def fine(row: int, col: int) -> int:
     return 1 + row * 56 + col
 
 
-class View:
-    """One widget on the page, and what stands behind it."""
-
-    def __init__(self, page: Page, numbers: dict[str, int]) -> None:
-        self.page, self.model, self.number = page, numbers["model"], numbers["view"]
-        self.root = page.locator(f"#view-{self.number} .vw-root")
-
-    def get(self, trait: str) -> Any:
-        """Read a trait as Python would."""
-        return self.page.evaluate("([m, k]) => host.models[m].get(k)", [self.model, trait])
-
-    def saved(self) -> list[dict[str, Any]]:
-        """Return the messages that Python got."""
-        return self.page.evaluate("m => host.models[m].saved", self.model)
-
-    def python(self, **changes: Any) -> None:
-        """Set traits from Python."""
-        self.page.evaluate("([m, c]) => host.models[m].receive(c)", [self.model, changes])
-
-    def drawn(self, layer: int, head: int, query: int, image: int = 0) -> None:
-        """Wait until this is on screen."""
-        expect(self.root).to_have_attribute("data-drawn", f"{image}:{layer}:{head}:{query}")
-
-    def find(self, selector: str) -> Locator:
-        """Find inside the widget."""
-        return self.root.locator(selector)
+class View(view.View):
+    """A widget that shows attention on the test image."""
 
     def hover(self, row: int, col: int) -> None:
         """Move the pointer to the middle of a patch."""
-        self._at(row, col, self.page.mouse.move)
+        self.page.mouse.move(**self.patch(".vw-stage", (row, col), GRID))
 
     def click(self, row: int, col: int) -> None:
         """Click on the middle of a patch."""
-        self._at(row, col, self.page.mouse.click)
+        self.page.mouse.click(**self.patch(".vw-stage", (row, col), GRID))
 
-    def _at(self, row: int, col: int, act: Callable[[float, float], None]) -> None:
-        box = self.find(".vw-stage").bounding_box()
-        assert box
-        x = box["x"] + (col + 0.5) * box["width"] / GRID[1]
-        y = box["y"] + (row + 0.5) * box["height"] / GRID[0]
-        act(x, y)
-
-    def pixel(self, canvas: str, x: float, y: float, index: int = 0) -> list[int]:
-        """Read the pixel at a part (0..1) of the width and height of a canvas."""
-        return (
-            self.find(canvas)
-            .nth(index)
-            .evaluate(
-                """(canvas, [x, y]) => {
-            const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-            copy.drawImage(canvas, -Math.floor(x * canvas.width), -Math.floor(y * canvas.height));
-            return [...copy.getImageData(0, 0, 1, 1).data]; }""",
-                [x, y],
-            )
-        )
-
-
-@pytest.fixture(scope="module")
-def server(checkout: Path) -> Iterator[HostPage]:
-    """Serve the checkout."""
-    server = HostPage(checkout)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def page(chromium: Browser, server: HostPage) -> Iterator[Page]:
-    """Open an empty host page; anything it complains about fails the test."""
-    page = chromium.new_page(viewport={"width": 1200, "height": 900})
-    complaints: list[str] = []
-    page.on("console", lambda m: m.type in {"error", "warning"} and complaints.append(m.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(server.url)
-    page.wait_for_function("window.host")
-    yield page
-    page.close()
-    assert complaints == []
+    def drawn(self, layer: int, head: int, query: int, image: int = 0) -> None:
+        """Wait until this is on screen."""
+        super().drawn(image, layer, head, query)
 
 
 @pytest.fixture
@@ -138,7 +75,7 @@ def mount(page: Page, server: HostPage) -> Callable[..., View]:
         **options: Any,
     ) -> View:
         name = server.put(widget, make_state() if state is None else state)
-        view = View(page, page.evaluate("a => host.mount(...a)", [widget, name, options]))
+        view = View(page, server, page.evaluate("a => host.mount(...a)", [widget, name, options]))
         if wait:
             expect(view.root).to_have_attribute("data-ready", "1")
         return view
@@ -909,13 +846,7 @@ def test_a_view_that_begins_hidden_draws_when_it_is_shown(mount, page):
 def test_every_control_has_a_name(mount, widget):
     """Breaks when something can be focused that a screen reader cannot name."""
     view = mount(widget, make_state(pins=[QUERY]))
-    nameless = view.root.evaluate(
-        """root => [...root.querySelectorAll(
-            "button, input, select, [tabindex], [role=progressbar], [role=application]")]
-          .filter(n => !(n.getAttribute("aria-label") || n.textContent.trim() ||
-            n.closest("label")?.textContent.trim())).map(n => n.outerHTML)"""
-    )
-    assert nameless == []
+    assert view.nameless() == []
     assert view.root.get_attribute("aria-label")
 
 
@@ -928,13 +859,6 @@ def test_nothing_sticks_out(mount, page, width, theme):
         predictions=[{"label": "a label that is much too long for its column", "probability": 0.5}],
     )  # fmt: skip
     view = mount("inspector", state, width=width)
-    wide = view.root.evaluate(
-        """root => { const edge = root.getBoundingClientRect();
-          return [...root.querySelectorAll("*")].filter(n => {
-            const box = n.getBoundingClientRect();
-            return box.width > 2 && (box.right > edge.right + 1 || box.left < edge.left - 1);
-          }).map(n => n.className); }"""
-    )
-    assert wide == []
+    assert view.sticking_out() == []
     SCREENSHOTS.mkdir(exist_ok=True)
     view.root.screenshot(path=SCREENSHOTS / f"inspector-{width}-{theme}.png")

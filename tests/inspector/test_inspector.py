@@ -12,6 +12,7 @@ from torch import nn
 
 import vit_widgets as vw
 from vit_widgets.inspector import inspector as module_under_test
+from vit_widgets.inspector import opening
 from vit_widgets.inspector.captures import Captures, captures
 from vit_widgets.widgets.wire import nbytes, unpack
 
@@ -247,7 +248,7 @@ def test_close_forgets_captures_and_leaves_no_thread(net):
     """Breaks when a closed view keeps activations or a thread alive."""
     before = threading.active_count()
     inspector = vw.inspect(net, PICTURES)
-    owner = inspector._owner
+    owner = inspector._pictures._owner
     assert inspector.wait(60)
     inspector.close()
     assert not any(key[0] is owner for key in captures._held)
@@ -273,7 +274,7 @@ def test_a_model_opened_by_name_is_opened_once(monkeypatch):
         opened.append(name)
         return vw.load(timm.create_model("test_vit", pretrained=False))
 
-    monkeypatch.setattr(module_under_test, "load", load)
+    monkeypatch.setattr(opening, "load", load)
     first = vw.inspect("some_name", PICTURES[0])
     second = vw.inspect("some_name", PICTURES[0])
     assert opened == ["some_name"]

@@ -22,9 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Bound at once, not on first use: `scenes` is also the name of its module, which would else take
-# the function's place here as soon as anybody imports from it. This costs NumPy, never torch.
+# the function's place here as soon as anybody imports from it; so are `sheets` and `stripedness`.
+# This costs NumPy, never torch.
 from .scenes import BACKGROUNDS, CLASSES, Plan, Scene, draw, plans, scenes
 from .shapes import Array
+from .sheets import Sheet, sheets
+from .stripedness import STRIPED, stripedness
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
@@ -32,8 +35,10 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKGROUNDS",
     "CLASSES",
+    "STRIPED",
     "Plan",
     "Scene",
+    "Sheet",
     "draw",
     "images",
     "labels",
@@ -41,6 +46,8 @@ __all__ = [
     "plans",
     "record",
     "scenes",
+    "sheets",
+    "stripedness",
 ]
 
 _HERE = Path(__file__).parent

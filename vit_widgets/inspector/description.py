@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from vit_widgets.activations import ActivationCache
+from vit_widgets.dataset import NeuronIndex
 from vit_widgets.models import VisionModel
 
 NO_ATTENTION = (
@@ -48,6 +50,41 @@ def subtitle(cache: ActivationCache) -> str:
     if placed < len(records):
         parts.append(f"places on the image known for {placed} of {len(records)} layers")
     return " · ".join(part for part in (*parts, *cache.model.notes) if part)
+
+
+def neuron_subtitle(counts: Sequence[int], model: VisionModel) -> str:
+    """Say how many neurons there are.
+
+    Examples
+    --------
+    >>> neuron_subtitle([3072] * 12, model)                            # doctest: +SKIP
+    '12 layers · 3 072 neurons each'
+    """
+    several = f"{min(counts):,} to {max(counts):,} neurons"
+    each = f"{counts[0]:,} neurons each" if len(set(counts)) == 1 else several
+    layers = _count(len(counts), "layer")
+    return " · ".join((layers, each.replace(",", "\N{NARROW NO-BREAK SPACE}"), *model.notes))
+
+
+def scanned(index: NeuronIndex) -> str:
+    """Say what was scanned for an index.
+
+    Examples
+    --------
+    >>> scanned(index)                                                 # doctest: +SKIP
+    '50 000 images scanned, mean over the patches'
+    """
+    count = f"{index.images:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    whole = "" if index.complete else ", not the whole dataset"
+    unread = f", {len(index.unreadable)} not readable" if index.unreadable else ""
+    return f"{count} images scanned{whole}{unread}, {reduction(index)}"
+
+
+def reduction(index: NeuronIndex) -> str:
+    """Say what the score of a neuron on an image is."""
+    if index.reduce == "class token":
+        return "activation at the class token"
+    return f"{index.reduce} over the patches"
 
 
 def _prefix(names: tuple[str, ...]) -> str:

@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import traceback
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import traitlets
-from PIL import Image
 from torch import nn
 
-from vit_widgets.activations import ActivationCache, capture
-from vit_widgets.activations.cache import Part
-from vit_widgets.demo import CLASSES, Scene, scenes
-from vit_widgets.inspector import description
+from vit_widgets.activations import ActivationCache
+from vit_widgets.dataset import NeuronIndex
+from vit_widgets.inspector import description, opening
+from vit_widgets.inspector.atlas import Atlas
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
-from vit_widgets.inspector.captures import captures
-from vit_widgets.jobs import Worker
-from vit_widgets.models import VisionModel, load
+from vit_widgets.inspector.live_feature import LiveFeature
+from vit_widgets.inspector.neurons import NeuronDesk
+from vit_widgets.inspector.pictures import Pictures, seen
+from vit_widgets.jobs import Job, Worker
+from vit_widgets.models import VisionModel
 from vit_widgets.models.images import Picture
 from vit_widgets.models.preprocessing import Transform
-from vit_widgets.models.video import strip
 from vit_widgets.probes import layer_statistics
 from vit_widgets.widgets import InspectorPage
 from vit_widgets.widgets.base import READY
 from vit_widgets.widgets.maps import Layer, Packet, packet
-
-THUMBNAIL = 72
-"""Side of a picture in the image strip, in pixels."""
-
-_FRAMES = 8
-"""Frames of a video where neither the user nor the model says how many."""
 
 # Layers are shown as they come when all of them take longer than this to pack, in seconds.
 _PATIENCE = 0.15
@@ -46,11 +36,6 @@ _PATIENCE = 0.15
 _DEMO_OPENING = {"layer": 4, "head": 3}
 
 _ENTROPY = "mean entropy, nats"
-
-_KEPT: tuple[Part, ...] = ("attention",)
-
-# Models opened by name are shared while any view holds them: re-running a cell loads nothing.
-_opened: weakref.WeakValueDictionary[str, VisionModel] = weakref.WeakValueDictionary()
 
 
 class _Superseded(Exception):  # noqa: N818 - a signal, not an error
@@ -84,6 +69,10 @@ class Inspector(InspectorPage):
         The model that is looked into.
     cache
         What the forward of the image in view left.
+    index
+        What was scanned, or ``None``.
+    feature
+        The image that is optimised in the tab of neurons; ``None`` until that was opened.
 
     Examples
     --------
@@ -98,34 +87,38 @@ class Inspector(InspectorPage):
         model: VisionModel,
         pictures: Sequence[Picture],
         names: Sequence[str],
+        index: NeuronIndex | None = None,
         **view: Any,
     ) -> None:
-        self.model = model
-        self._pictures = list(pictures)
+        self.model, self.index = model, index
+        self.feature: LiveFeature | None = None
+        self._pictures = Pictures(model, pictures)
         self._matrices: dict[int, dict[int, Layer]] = {}
         self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
-        self._owner = object()
-        index = view.get("image_index", 0)
-        if not 0 <= index < len(self._pictures):
-            msg = f"image_index {index} is out of range: valid are 0 to {len(self._pictures) - 1}"
+        self._desk: NeuronDesk | None = None
+        begin = view.get("image_index", 0)
+        if not 0 <= begin < len(self._pictures):
+            msg = f"image_index {begin} is out of range: valid are 0 to {len(self._pictures) - 1}"
             raise IndexError(msg)
-        cache = self._captured(index)  # the first picture is there when the cell ends
+        cache = self._pictures.captured(begin)  # the first picture is there when the cell ends
         self._anatomy = _Anatomy.of(cache)
         super().__init__(
             image_names=list(names),
-            thumbnails=_strip(model, self._pictures),
+            thumbnails=opening.strip(model, pictures),
             title=model.name,
+            tabs=["attention", "neurons"],
             **{**_opening(cache), **view, **self._about(cache)},
         )
         self._publish_rows()
         self._worker = Worker(self._failed)
         self._worker.submit("statistics", self._publish_statistics)
+        self._tab_changed(None)
 
     @property
     def cache(self) -> ActivationCache:
         """What the forward of the image in view left (attention only)."""
-        return self._captured(self.image_index)
+        return self._pictures.captured(self.image_index)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the page has all that it asked for; ``False`` if `timeout` seconds went by."""
@@ -133,9 +126,11 @@ class Inspector(InspectorPage):
 
     def close(self) -> None:
         """Stop working, forget what was captured, and close the page."""
+        if self.feature is not None:
+            self.feature.close()
         if self._worker is not None:
             self._worker.cancel()
-        captures.drop(self._owner)
+        self._pictures.forget()
         super().close()
 
     def size_of(self, name: str) -> int | None:
@@ -160,6 +155,11 @@ class Inspector(InspectorPage):
     def _layer_changed(self, _change: object) -> None:
         self._request("exact", self._publish_exact)
 
+    @traitlets.observe("tab")
+    def _tab_changed(self, _change: object) -> None:
+        if self.tab == "neurons":
+            self._request("neurons", self._answer_neurons)
+
     def _request(self, kind: str, job: Any) -> None:
         if getattr(self, "_worker", None) is not None:
             self._worker.submit(kind, job)  # type: ignore[union-attr]
@@ -170,7 +170,7 @@ class Inspector(InspectorPage):
         index = self.image_index
         name = self.image_names[index]
         self.publish(status={**READY, "state": "working", "text": f"running {name}"})
-        cache = self._captured(index)
+        cache = self._pictures.captured(index)
         if self.image_index != index:
             return  # the request for the next image is waiting already
         self._anatomy = _Anatomy.of(cache)
@@ -184,7 +184,7 @@ class Inspector(InspectorPage):
     def _publish_rows(self) -> None:
         asked = self._selection()
         index, query, direction, pins = asked
-        cache = self._captured(index)
+        cache = self._pictures.captured(index)
         queries = list(
             dict.fromkeys((query, *pins, *neighbours(cache, query, len(pins), self.layer)))
         )
@@ -234,7 +234,7 @@ class Inspector(InspectorPage):
     def _publish_statistics(self) -> None:
         """Measure one layer and come again, so that whatever is asked meanwhile goes first."""
         index = self.image_index
-        records = self._captured(index).attention
+        records = self._pictures.captured(index).attention
         known = self._entropies.setdefault(index, [])
         if len(known) < len(records):
             entropy, *_ = layer_statistics(records[len(known)])
@@ -243,6 +243,42 @@ class Inspector(InspectorPage):
         elif records:
             self.publish(layer_values=known, layer_caption=_ENTROPY)
 
+    def _answer_neurons(self) -> None:
+        """Answer for the neuron in view; the first time, find out which there are."""
+        if self._desk is None:
+            self.publish(status={**READY, "state": "working", "text": "finding the neurons"})
+            try:
+                self._desk = self._open_neurons()
+            except ValueError as error:  # a model without neurons, or an index of another
+                self.publish(index_note=str(error), status=dict(READY))
+                return
+            self.publish(status=dict(READY))
+        self._desk.answer()
+
+    def _open_neurons(self) -> NeuronDesk:
+        assert self._worker is not None
+        desk = NeuronDesk(
+            self,
+            self.model,
+            self._pictures.batch,
+            lambda: self.cache.placement.axis,
+            self._while_neurons,
+            index=self.index,
+            layers=[record.name for record in self.cache.attention],
+            first_image=self.image_index,
+        )
+        self.publish(**desk.about())
+        self.feature = LiveFeature(self, self.model, self._worker, layer=lambda: self.neuron_layer)
+        atlas = Atlas(self, self.model, desk.site, self._while_neurons)
+        desk.observe()
+        atlas.observe()
+        return desk
+
+    def _while_neurons(self, kind: str, job: Job) -> None:
+        """Do what the tab of neurons asks for as long as it is open."""
+        if self.tab == "neurons":
+            self._request(kind, job)
+
     def _failed(self, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
         self.show_error(text, "".join(traceback.format_exception(error)))
@@ -250,17 +286,11 @@ class Inspector(InspectorPage):
     def _selection(self) -> tuple[int, int, Any, tuple[int, ...]]:
         return (self.image_index, self.query, self.direction, tuple(self.pins))
 
-    def _captured(self, index: int) -> ActivationCache:
-        def run() -> ActivationCache:
-            return capture(self.model, self.model.batch(self._pictures[index]), keep=_KEPT)
-
-        return captures.get((self._owner, index), run)
-
     def _about(self, cache: ActivationCache) -> dict[str, Any]:
         """Collect the traits that say what the image in view is."""
         classes = description.predictions(cache)
         about: dict[str, Any] = {
-            "image": _seen(cache),
+            "image": seen(cache),
             "subtitle": description.subtitle(cache),
             "layer_labels": [record.name for record in cache.attention],
             "predictions": classes,
@@ -275,11 +305,14 @@ def inspect(
     model: str | nn.Module | VisionModel = "demo",
     images: object = None,
     *,
+    index: NeuronIndex | None = None,
     transform: Transform | None = None,
     labels: Sequence[str] | None = None,
     **view: Any,
 ) -> Inspector:
     """Look inside a vision transformer: attention of every layer and head, live on the image.
+
+    A second tab asks what single neurons respond to.
 
     Parameters
     ----------
@@ -289,6 +322,9 @@ def inspect(
         One image or a list: paths, PIL images, arrays (see :func:`capture`); for a model of videos
         one video or a list (see :meth:`VisionModel.batch`), whose frames are drawn beside each
         other. Default: a dozen of the demo's scenes, or three that stand still.
+    index
+        From :func:`vit_widgets.dataset.scan` of the same model: the images that excite each neuron
+        most.
     transform
         The model's own preprocessing, if it cannot be found from the model.
     labels
@@ -316,59 +352,24 @@ def inspect(
     >>> inspect()                                                      # doctest: +SKIP
     >>> inspect(net, "leaf.jpg", transform=tf, labels=names)           # doctest: +SKIP
     """
-    opened = _open(model, transform, labels)
-    code = _code(model, images=images, transform=transform, labels=labels)
-    if images is None:
-        images = scenes(12, background="correlated")
-        if opened.clip is not None:
-            images = [[scene] * (opened.clip.frames or _FRAMES) for scene in images[:3]]
-    pictures = opened.each(images)
-    names = _names(images, len(pictures), "image" if opened.clip is None else "video")
-    opening = _DEMO_OPENING if model == "demo" else {}
-    return Inspector(opened, pictures, names, **{"code": code, **opening, **view})
+    held = opening.opened(model, transform, labels)
+    read, names = opening.pictures(held, images)
+    begin = _DEMO_OPENING if model == "demo" else {}
+    code = opening.code(
+        "inspect",
+        model,
+        _SELECTION,
+        images=images,
+        index=index,
+        transform=transform,
+        labels=labels,
+    )
+    return Inspector(held, read, names, index, **{"code": code, **begin, **view})
 
 
-def _open(
-    model: str | nn.Module | VisionModel,
-    transform: Transform | None,
-    labels: Sequence[str] | None,
-) -> VisionModel:
-    if not isinstance(model, str):
-        return load(model, transform=transform, labels=labels)
-    if transform is not None or labels is not None:
-        return load(model, transform=transform, labels=labels)
-    if model not in _opened:
-        held = load(model)
-        _opened[model] = held
-        return held
-    return _opened[model]
-
-
-def _code(model: object, **given: object) -> str:
-    """Write the lines that make a view again; the page fills the selection in."""
-    names = [name for name, value in given.items() if value is not None]
-    arguments = [
-        repr(model) if isinstance(model, str) else "model",
-        *(f"{name}={name}" for name in names),
-        "layer={layer}, head={head}, query={query}, image_index={image_index}",
-        'direction="{direction}"',
-    ]
-    return f"import vit_widgets as vw\n\nvw.inspect({', '.join(arguments)})"
-
-
-def _names(images: object, count: int, noun: str) -> list[str]:
-    several = images if isinstance(images, (list, tuple)) and len(images) == count else [images]
-    named = [_name(one) or f"{noun} {at}" for at, one in enumerate(several)]
-    return named if len(named) == count else [f"{noun} {index}" for index in range(count)]
-
-
-def _name(image: object) -> str:
-    """Name an image by its file, or a scene by what it shows."""
-    if isinstance(image, (str, os.PathLike)):
-        return Path(image).name
-    if isinstance(image, Scene):
-        return CLASSES[image.label]
-    return ""
+_SELECTION = (
+    'layer={layer}, head={head}, query={query}, image_index={image_index}, direction="{direction}"'
+)
 
 
 def _opening(cache: ActivationCache) -> dict[str, Any]:
@@ -379,28 +380,3 @@ def _opening(cache: ActivationCache) -> dict[str, Any]:
         grid = axis.grid
         query = axis.token(grid.rows // 2, grid.frames // 2 * grid.across + grid.across // 2)
     return {"layer": len(cache.attention) // 2, "query": query}
-
-
-def _seen(cache: ActivationCache) -> np.ndarray:
-    """Give the picture that the model saw, uint8 (height, width, 3); of a video the strip."""
-    picture = cache.model.picture(cache.images[0])
-    axis = cache.placement.axis
-    if picture.ndim == 4 and axis is not None and axis.grid is not None:
-        return strip(picture, axis.grid)
-    return picture[0] if picture.ndim == 4 else picture  # without places there is no frame to tell
-
-
-def _strip(model: VisionModel, pictures: Sequence[Picture]) -> np.ndarray:
-    """Draw the image strip, uint8 (image, side, side, 3): what the model sees, cut to a square.
-
-    Of a video it is the first frame.
-    """
-    small = []
-    for picture in pictures:
-        pixels = model.batch(picture)[0]
-        seen = Image.fromarray(model.picture(pixels[0] if pixels.ndim == 4 else pixels))
-        side = min(seen.size)
-        left, top = (seen.width - side) // 2, (seen.height - side) // 2
-        square = seen.crop((left, top, left + side, top + side))
-        small.append(np.asarray(square.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)))
-    return np.stack(small)

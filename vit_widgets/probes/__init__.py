@@ -13,16 +13,30 @@ from vit_widgets.probes.head_statistics import (
     layer_statistics,
 )
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
+from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
+from vit_widgets.probes.scene_truth import Attribute
+from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
+from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
 
 __all__ = [
+    "ActiveNeurons",
+    "Attribute",
     "FeatureRun",
     "FeatureVisualization",
     "HeadStatistics",
     "NeuronEffect",
+    "NeuronMap",
+    "SelectiveCounts",
+    "Selectivity",
+    "SpatialVariance",
+    "active_at",
     "head_statistics",
     "high_frequency_share",
     "layer_statistics",
     "neuron_effect",
+    "neuron_map",
     "published_features",
+    "selectivity",
+    "spatial_variance",
     "visualize_feature",
 ]

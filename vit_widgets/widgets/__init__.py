@@ -1,8 +1,17 @@
 """Components for plain arrays: nothing here knows torch."""
 
+from vit_widgets.widgets.feature_canvas import FeatureCanvas
 from vit_widgets.widgets.head_grid import HeadGrid
+from vit_widgets.widgets.inspector_page import InspectorPage
 from vit_widgets.widgets.layer_slider import LayerSlider
-from vit_widgets.widgets.page import InspectorPage
+from vit_widgets.widgets.neuron_page import NeuronPage
 from vit_widgets.widgets.patch_overlay import PatchOverlay
 
-__all__ = ["HeadGrid", "InspectorPage", "LayerSlider", "PatchOverlay"]
+__all__ = [
+    "FeatureCanvas",
+    "HeadGrid",
+    "InspectorPage",
+    "LayerSlider",
+    "NeuronPage",
+    "PatchOverlay",
+]

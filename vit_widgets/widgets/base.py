@@ -110,6 +110,7 @@ class VitWidget(anywidget.AnyWidget):
     theme = traitlets.Enum(("auto", "light", "dark"), "auto").tag(sync=True)
 
     _css = STATIC / "style.css"
+    _said: tuple[str, ...] = ("layer", "head", "query")  # what names a view in words
 
     def __init__(self, **kwargs: Any) -> None:
         for name in kwargs:
@@ -121,7 +122,9 @@ class VitWidget(anywidget.AnyWidget):
         # Traits arrive in any order, so ranges are checked once all of them are there.
         self.ranges_known = False
         self._writing = threading.RLock()
-        selection = {name: kwargs.pop(name) for name in self._selection_names() & kwargs.keys()}
+        names = self._selection_names() & kwargs.keys()
+        # the layer first: it says how many heads and neurons there are
+        selection = {name: kwargs.pop(name) for name in sorted(names, key=lambda n: n != "layer")}
         super().__init__(**kwargs)
         self.ranges_known = True
         for name, value in selection.items():
@@ -139,7 +142,7 @@ class VitWidget(anywidget.AnyWidget):
 
     def bring_into_range(self) -> None:
         """After new data: a selection that it does not have becomes the nearest one."""
-        for name in ("layer", "head", "query", "image_index"):
+        for name in ("layer", "head", "query", "image_index", "neuron", "target"):
             size = self.size_of(name)
             if size is not None and getattr(self, name) >= max(size, 1):
                 setattr(self, name, max(size - 1, 0))
@@ -149,6 +152,8 @@ class VitWidget(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the page sends. It may come on any thread, beside the user's own cell."""
+        if "layer" in sync_data:  # first, as above
+            sync_data = {"layer": sync_data["layer"], **sync_data}
         with self._writing:
             super().set_state(sync_data)
 
@@ -176,5 +181,5 @@ class VitWidget(anywidget.AnyWidget):
         return {**data, "image/png": png_base64(picture)}, metadata
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)}" for name in ("layer", "head", "query"))
+        shown = ", ".join(f"{name}={getattr(self, name)}" for name in self._said)
         return f"{type(self).__name__}({shown})"

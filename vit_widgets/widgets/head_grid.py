@@ -10,15 +10,14 @@ import traitlets
 from PIL import Image
 
 from vit_widgets import export
-from vit_widgets.widgets.base import STATIC, Indices, VitWidget
+from vit_widgets.widgets.base import STATIC, Indices
+from vit_widgets.widgets.image import ColorMapped
 from vit_widgets.widgets.maps import Axis, Layer, attention_packet
 from vit_widgets.widgets.traits import Maps
 from vit_widgets.widgets.wire import unpack
 
-COLORMAPS = ("magma", "viridis", "cividis", "inferno", "gray")
 
-
-class MapsWidget(VitWidget):
+class MapsWidget(ColorMapped):
     """Base of the components that draw maps of heads.
 
     Attributes
@@ -30,8 +29,6 @@ class MapsWidget(VitWidget):
         Heads chosen together; the picture is their mean. Empty: just `head`.
     direction : str
         ``"attends to"`` (rows) or ``"attended by"`` (columns).
-    colormap : str
-        One of ``COLORMAPS``.
 
     Parameters
     ----------
@@ -47,7 +44,6 @@ class MapsWidget(VitWidget):
     maps = Maps().tag(sync=True)
     heads = Indices("head", most=64, doc="Heads chosen together.")
     direction = traitlets.Enum(("attends to", "attended by"), "attends to").tag(sync=True)
-    colormap = traitlets.Enum(COLORMAPS, "magma").tag(sync=True)
 
     def __init__(
         self,

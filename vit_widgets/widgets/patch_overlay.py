@@ -9,12 +9,13 @@ from PIL import Image
 from vit_widgets import export
 from vit_widgets.widgets.base import STATIC, Indices
 from vit_widgets.widgets.head_grid import MapsWidget
+from vit_widgets.widgets.image import ImageWidget
 from vit_widgets.widgets.maps import box_of, place_of
-from vit_widgets.widgets.traits import Maps, Pixels
+from vit_widgets.widgets.traits import Maps
 from vit_widgets.widgets.wire import unpack
 
 
-class PatchOverlay(MapsWidget):
+class PatchOverlay(MapsWidget, ImageWidget):
     """The image, the chosen map over it, and a patch to ask about.
 
     Attributes
@@ -49,12 +50,8 @@ class PatchOverlay(MapsWidget):
 
     _esm = STATIC / "patch_overlay.js"
 
-    image = Pixels().tag(sync=True)
-    image_name = traitlets.Unicode("").tag(sync=True)
     exact = Maps().tag(sync=True)
     pins = Indices("query", most=8, doc="Queries held for comparison.")
-    opacity = traitlets.Float(0.75, min=0, max=1).tag(sync=True)
-    drawing = traitlets.Enum(("smooth", "patches"), "smooth").tag(sync=True)
     contour = traitlets.Float(0.0, min=0, max=1).tag(sync=True)
 
     def picture(self) -> Image.Image | None:

@@ -2,7 +2,7 @@
 import type { InspectorState } from "../lib/state";
 import { el, listen } from "./dom";
 import { drawReadout } from "./readout";
-import { drawProgress } from "./status";
+import { drawProgress, waitingForAttention } from "./status";
 import type { AttentionView } from "./view";
 
 export function drawFooter(
@@ -24,5 +24,5 @@ export function drawFooter(
   element.classList.add("vw-footer");
   element.append(read, progress, keys, more);
   drawReadout(read, view);
-  drawProgress(progress, view);
+  drawProgress(progress, view, waitingForAttention(view));
 }

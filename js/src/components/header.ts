@@ -1,15 +1,17 @@
 // The name of the model, what it is, and what can be done with the view.
 import { fillCode } from "../lib/code";
-import type { InspectorState } from "../lib/state";
+import type { PageState } from "../lib/state";
+import { copyText } from "./clipboard";
 import { attribute, el, listen, setText } from "./dom";
-import { savePng } from "./png";
-import type { AttentionView } from "./view";
+import type { View } from "./view";
 
 const SAID_MS = 1600;
 
-export function drawHeader(
+/** `savePng` saves a picture of what is on screen. */
+export function drawHeader<S extends PageState>(
   element: HTMLElement,
-  view: AttentionView<InspectorState>,
+  view: View<S>,
+  savePng: () => Promise<void>,
 ): { leave(): boolean } {
   const { store, signal, root } = view;
   const title = el("span", "vw-model");
@@ -33,12 +35,12 @@ export function drawHeader(
   }
 
   const copy = action("Copy as Python", "the lines that make this view again", async (button) => {
-    const lines = fillCode(store.get("code"), (name) => store.get(name as keyof InspectorState));
+    const lines = fillCode(store.get("code"), (name) => store.get(name as keyof S));
     const done = await copyText(lines, root);
     say(button, done ? "Copied" : "Not allowed here", "Copy as Python");
   });
   action("PNG", "save a picture of what is shown", (button) => {
-    savePng(view).then(
+    savePng().then(
       () => say(button, "Saved", "PNG"),
       () => say(button, "Not possible", "PNG"),
     );
@@ -75,20 +77,4 @@ export function drawHeader(
     copy.hidden = store.get("code") === "";
   });
   return { leave };
-}
-
-/** To the clipboard, also where the host only allows the old way. */
-async function copyText(text: string, near: HTMLElement): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = el("textarea", "vw-hidden", { "aria-hidden": "true" });
-    area.value = text;
-    near.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
 }

@@ -1,11 +1,11 @@
 // The images given: one small picture each.
-import type { InspectorState } from "../lib/state";
+import type { PageState } from "../lib/state";
 import { isPacked, unpack } from "../lib/wire";
 import { attribute, el, listen } from "./dom";
 import { rgbCanvas } from "./pixels";
 import type { View } from "./view";
 
-export function drawImageStrip(element: HTMLElement, view: View<InspectorState>): void {
+export function drawImageStrip<S extends PageState>(element: HTMLElement, view: View<S>): void {
   const { store, signal } = view;
   element.classList.add("vw-images");
   attribute(element, { role: "group", "aria-label": "images" });

@@ -1,68 +1,67 @@
-// One screen: what I look at, what I compare, what it says in numbers. All parts share one store.
-import type { InspectorState } from "../lib/state";
+// One page for all questions: a header, a tab for each, a footer. All parts share one store, so the
+// selection stays when the question changes; a tab is made when it is opened for the first time.
+import type { InspectorState, NeuronPageState, Tab } from "../lib/state";
+import { drawAttentionTab } from "./attention_tab";
 import { attribute, el } from "./dom";
-import { drawFooter } from "./footer";
-import { drawHeadGrid } from "./head_grid";
-import { drawHeadReadout } from "./head_readout";
 import { drawHeader } from "./header";
-import { drawImageStrip } from "./image_strip";
-import { bindKeys, keyList } from "./keys";
-import { drawLayerSlider } from "./layer_slider";
-import { drawOverlayControls } from "./overlay_controls";
-import { drawPatchOverlay } from "./patch_overlay";
-import { drawPredictions } from "./predictions";
-import { drawBlank, drawNotice } from "./status";
-import type { AttentionView } from "./view";
+import { drawNeuronTab } from "./neuron_tab";
+import { drawNotice } from "./status";
+import { drawTabs, openTab, type TabPanel } from "./tabs";
+import { type View, whileOpen } from "./view";
 
-export function drawInspector(element: HTMLElement, view: AttentionView<InspectorState>): void {
-  const header = el("header");
-  const notice = el("div");
-  const blank = el("div");
-  const overlay = el("div");
-  const images = el("div");
-  const slider = el("div");
-  const heads = el("div");
-  const predictions = el("section");
-  const numbers = el("section");
-  const controls = el("div");
-  const display = el(
-    "section",
-    "vw-section vw-display",
-    {},
-    el("div", "vw-bar", {}, el("span", "vw-title", {}, "Overlay")),
-    controls,
-  );
-  const body = el(
-    "div",
-    "vw-columns",
-    {},
-    el("div", "vw-column vw-column-look", {}, overlay, images),
-    el("div", "vw-column vw-column-compare", {}, slider, heads),
-    el("div", "vw-column vw-column-numbers", {}, predictions, numbers, display),
-  );
-  const footer = el("footer");
-  const keys = keyList();
+/** What the page asks of the tab that is open. */
+export interface OpenTab {
+  /** What is on screen, for `data-drawn`. */
+  drawn(): string;
+  /** Why the data cannot be read, or nothing. */
+  problem(): string;
+  savePng(): Promise<void>;
+}
+
+const TAB_TRAITS = ["tab", "tabs", "neuron_counts"] as const;
+
+export function drawInspector(element: HTMLElement, view: View<InspectorState>): void {
+  const { store, signal } = view;
+  const [header, bar, notice] = [el("header"), el("div"), el("div")];
+  const panels: TabPanel<Tab>[] = [
+    { value: "attention", text: "Attention", panel: el("div"), exists: () => true },
+    {
+      value: "neurons",
+      text: "Neurons",
+      panel: el("div"),
+      exists: () => store.get("tabs").includes("neurons") || store.get("neuron_counts").length > 0,
+    },
+  ];
   element.classList.add("vw-inspector");
-  element.append(header, notice, blank, body, keys.element, footer);
+  element.append(header, bar, notice, ...panels.map(({ panel }) => panel));
 
-  const { leave } = drawHeader(header, view);
-  const drawProblem = drawNotice(notice, view, view.attention.problem);
-  view.attention.on(() => view.paint(drawProblem));
-  drawBlank(blank, view, body);
-  drawPatchOverlay(overlay, view);
-  drawImageStrip(images, view);
-  drawLayerSlider(slider, view);
-  drawHeadGrid(heads, view);
-  drawPredictions(predictions, view);
-  drawHeadReadout(numbers, view);
-  drawOverlayControls(controls, view);
-  drawFooter(footer, view, keys.toggle);
-  bindKeys(view, { help: keys.toggle, escape: () => keys.close() || leave() });
-  view.paintOn(["status", "layer_labels"], () => {
-    const { state } = view.store.get("status");
-    attribute(element, {
-      "data-state": state,
-      "data-layers": view.store.get("layer_labels").length,
-    });
+  const made: Partial<Record<Tab, OpenTab>> = {};
+  const now = (): Tab => openTab(panels, store.get("tab"));
+  const { leave } = drawHeader(
+    header,
+    view,
+    () => made[now()]?.savePng() ?? Promise.reject(new Error("nothing is open")),
+  );
+  drawTabs(bar, view, "tab", panels, TAB_TRAITS);
+  const drawProblem = drawNotice(notice, view, () => made[now()]?.problem() ?? "");
+
+  function make(tab: Tab): OpenTab {
+    const own = whileOpen(view, TAB_TRAITS, () => now() === tab);
+    const panel = panels.find(({ value }) => value === tab)?.panel as HTMLElement;
+    if (tab === "neurons")
+      return drawNeuronTab(panel, own as unknown as View<NeuronPageState>, leave);
+    return drawAttentionTab(panel, own, leave, drawProblem);
+  }
+  function open(): void {
+    made[now()] ??= make(now());
+    view.drawn.set(() => made[now()]?.drawn() ?? "");
+  }
+  for (const key of TAB_TRAITS) store.on(key, open, signal);
+  open();
+
+  view.paintOn(["status", "layer_labels", ...TAB_TRAITS], () => {
+    const { state } = store.get("status");
+    attribute(element, { "data-state": state, "data-layers": store.get("layer_labels").length });
+    drawProblem();
   });
 }

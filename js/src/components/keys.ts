@@ -10,7 +10,9 @@ import type { AttentionView } from "./view";
 
 type KeyTraits = AttentionTraits & { sort?: Sort; pins?: number[]; image_names?: string[] };
 
-const CONTROLS = "input, select, textarea, button, summary, a";
+/** What has keys of its own, and where what is typed is text. */
+export const CONTROLS = "input, select, textarea, button, summary, a";
+export const TYPED = "input:not([type=range], [type=radio], [type=checkbox]), select, textarea";
 
 /** `escape` is asked when there is no selection to clear, `help` on "?"; true: handled. */
 export function bindKeys<S extends KeyTraits>(
@@ -80,7 +82,7 @@ export function bindKeys<S extends KeyTraits>(
     root,
     "keydown",
     (event) => {
-      if (event.defaultPrevented) return;
+      if (event.defaultPrevented || !view.open()) return;
       const task = command(event, focusOf(event.target));
       if (!task || !run(task)) return;
       event.preventDefault();
@@ -90,7 +92,7 @@ export function bindKeys<S extends KeyTraits>(
   );
 }
 
-const KEYS: readonly [keys: string, meaning: string][] = [
+export const ATTENTION_KEYS: readonly [keys: string, meaning: string][] = [
   ["← →", "head"],
   ["↑ ↓", "layer"],
   ["arrows on the image", "query patch, and the tokens above it"],
@@ -102,12 +104,16 @@ const KEYS: readonly [keys: string, meaning: string][] = [
 ];
 
 /** The list of keys, opened with "?". */
-export function keyList(): { element: HTMLElement; toggle(): boolean; close(): boolean } {
+export function keyList(lists: readonly [keys: string, meaning: string][]): {
+  element: HTMLElement;
+  toggle(): boolean;
+  close(): boolean;
+} {
   const element = el(
     "dl",
     "vw-keys",
     { hidden: true, "aria-label": "keys" },
-    ...KEYS.flatMap(([keys, meaning]) => [el("dt", "", {}, keys), el("dd", "", {}, meaning)]),
+    ...lists.flatMap(([keys, meaning]) => [el("dt", "", {}, keys), el("dd", "", {}, meaning)]),
   );
   return {
     element,

@@ -1,12 +1,19 @@
 // How the map is laid over the image: every control states its value.
 import { COLORMAPS } from "../lib/colormap";
 import { percent } from "../lib/format";
-import type { PatchOverlayState } from "../lib/state";
+import type { ImageState, PatchOverlayState } from "../lib/state";
 import { attribute, el, listen, setText } from "./dom";
 import { menu } from "./menu";
 import type { View } from "./view";
 
 export function drawOverlayControls(element: HTMLElement, view: View<PatchOverlayState>): void {
+  drawImageControls(element, view);
+  const contour = slider(view, "contour", 0.95, (value) => (value > 0 ? percent(value) : "off"));
+  element.lastElementChild?.before(contour);
+}
+
+/** Those of any map over an image. */
+export function drawImageControls<S extends ImageState>(element: HTMLElement, view: View<S>): void {
   const drawing = menu(view, "drawing", "drawing", [
     { value: "smooth", text: "smooth" },
     { value: "patches", text: "patches" },
@@ -19,9 +26,8 @@ export function drawOverlayControls(element: HTMLElement, view: View<PatchOverla
   );
   element.classList.add("vw-controls");
   element.append(
-    slider(view, "opacity", 0, 1, (value) => value.toFixed(2)),
+    slider(view, "opacity", 1, (value) => value.toFixed(2)),
     line("drawing", drawing),
-    slider(view, "contour", 0, 0.95, (value) => (value > 0 ? percent(value) : "off")),
     line("map", map),
   );
 }
@@ -30,28 +36,27 @@ function line(label: string, ...controls: HTMLElement[]): HTMLElement {
   return el("div", "vw-control", {}, el("span", "vw-muted", {}, label), ...controls);
 }
 
-function slider(
-  view: View<PatchOverlayState>,
-  key: "opacity" | "contour",
-  min: number,
+function slider<K extends string, S extends Record<K, number>>(
+  view: View<S>,
+  key: K,
   max: number,
   words: (value: number) => string,
 ): HTMLElement {
   const input = el("input", "vw-range vw-small-range", {
     type: "range",
-    min,
+    min: 0,
     max,
     step: 0.05,
     "aria-label": key,
   });
   const value = el("output", "vw-number");
-  listen(input, "input", () => view.store.set(key, Number(input.value)), view.signal);
+  listen(input, "input", () => view.store.set(key, Number(input.value) as S[K]), view.signal);
   view.paintOn([key], () => {
     const now = view.store.get(key);
     if (Number(input.value) !== now) input.value = String(now);
     setText(value, words(now));
     attribute(input, { "aria-valuetext": words(now) });
-    input.style.setProperty("--vw-at", String((now - min) / (max - min)));
+    input.style.setProperty("--vw-at", String(now / max));
   });
   return line(key, input, value);
 }

@@ -21,6 +21,8 @@ export interface OverlayScene {
   asked: Axis | null;
   colormap: string;
   opacity: number;
+  /** How much of the opacity a value has, from its size, both 0 to 1: low ones are transparent. */
+  fade: (size: number) => number;
   drawing: Drawing;
   /** Share of the weight that the outline holds; 0 for none. */
   contour: number;
@@ -82,10 +84,9 @@ function paintBeside(context: Context, box: Box, under: Box): void {
 }
 
 function paintHeat(context: Context, box: Box, heat: Heat, scene: OverlayScene): void {
-  // low values are transparent, so that the image stays readable
   const table = pixelTable(
     colormapFor(heat, scene.colormap),
-    (size) => scene.opacity * Math.min(1, 1.2 * size),
+    (size) => scene.opacity * scene.fade(size),
   );
   if (scene.drawing === "patches") {
     context.imageSmoothingEnabled = false;

@@ -23,14 +23,18 @@ export function photoCache(): (packed: Packed | null) => Photo | null {
     if (known) return known;
     const { codes, shape } = unpack(packed);
     const [height, width] = shape.slice(-3);
-    const photo = {
-      width,
-      height,
-      plain: rgbCanvas(codes, width, height),
-      muted: rgbCanvas(mute(codes), width, height),
-    };
+    const photo = makePhoto(codes, width, height);
     photos.set(packed, photo);
     return photo;
+  };
+}
+
+export function makePhoto(rgb: ArrayLike<number>, width: number, height: number): Photo {
+  return {
+    width,
+    height,
+    plain: rgbCanvas(rgb, width, height),
+    muted: rgbCanvas(mute(rgb), width, height),
   };
 }
 

@@ -35,8 +35,20 @@ export function cellCanvas(heat: Heat, table: Uint32Array): HTMLCanvasElement {
 /** An RGB image (height, width, 3) on a canvas of its own size. */
 export function rgbCanvas(rgb: ArrayLike<number>, width: number, height: number, start = 0) {
   const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
+  paintRgb(canvas, rgb, width, height, start);
+  return canvas;
+}
+
+/** Paints an RGB image (height, width, 3) into a canvas, which takes its size. */
+export function paintRgb(
+  canvas: HTMLCanvasElement,
+  rgb: ArrayLike<number>,
+  width: number,
+  height: number,
+  start = 0,
+): void {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
   const image = new ImageData(width, height);
   for (let i = 0; i < width * height; i++) {
     image.data[i * 4] = rgb[start + i * 3];
@@ -45,5 +57,4 @@ export function rgbCanvas(rgb: ArrayLike<number>, width: number, height: number,
     image.data[i * 4 + 3] = 255;
   }
   context2d(canvas).putImageData(image, 0, 0);
-  return canvas;
 }

@@ -7,7 +7,8 @@ import { orderHeads } from "../lib/order";
 import { statistic } from "../lib/packet";
 import { readout, remark, sentence } from "../lib/readout";
 import type { InspectorState } from "../lib/state";
-import { context2d, el } from "./dom";
+import { context2d } from "./dom";
+import { saveCanvas } from "./download";
 import { queryMark } from "./head_thumbnails";
 import { paintOverlay } from "./overlay_painter";
 import { photoCache } from "./photo";
@@ -22,12 +23,7 @@ const THUMBNAIL = 84;
 const COLUMNS = 6;
 
 export async function savePng(view: AttentionView<InspectorState>): Promise<void> {
-  const canvas = drawPng(view);
-  const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"));
-  if (!blob) throw new Error("no picture");
-  const link = el("a", "", { href: URL.createObjectURL(blob), download: fileName(view) });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  await saveCanvas(drawPng(view), fileName(view));
 }
 
 function fileName(view: AttentionView<InspectorState>): string {

@@ -1,11 +1,12 @@
 // What the model says the image is.
 import { probability } from "../lib/format";
 import type { InspectorState } from "../lib/state";
-import { attribute, el, setText } from "./dom";
+import { el, setText } from "./dom";
+import { meters } from "./meters";
 import type { View } from "./view";
 
 export function drawPredictions(element: HTMLElement, view: View<InspectorState>): void {
-  const list = el("ul", "vw-predictions");
+  const list = el("ul", "vw-meters vw-predictions");
   const note = el("p", "vw-note");
   element.classList.add("vw-section");
   element.append(el("div", "vw-bar", {}, el("span", "vw-title", {}, "Prediction")), list, note);
@@ -15,19 +16,13 @@ export function drawPredictions(element: HTMLElement, view: View<InspectorState>
     note.hidden = note.textContent === "";
     element.hidden = predictions.length === 0 && note.hidden;
     list.replaceChildren(
-      ...predictions.map(({ label, probability: part }) => {
-        const fill = el("span", "vw-meter-fill");
-        fill.style.width = `${100 * Math.min(1, Math.max(0, part))}%`;
-        const name = el("span", "vw-ellipsis", {}, label);
-        attribute(name, { title: label });
-        return el(
-          "li",
-          "vw-prediction",
-          {},
-          el("span", "vw-row", {}, name, el("span", "vw-number", {}, probability(part))),
-          el("span", "vw-meter", { "aria-hidden": "true" }, fill),
-        );
-      }),
+      ...meters(
+        predictions.map(({ label, probability: part }) => ({
+          name: label,
+          number: probability(part),
+          part,
+        })),
+      ),
     );
   });
 }

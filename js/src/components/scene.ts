@@ -31,6 +31,7 @@ export function sceneOf(
     asked: layer?.asked ?? null,
     colormap: store.get("colormap"),
     opacity: store.get("opacity"),
+    fade: (size) => Math.min(1, 1.2 * size), // sizes are square roots
     drawing: store.get("drawing"),
     contour,
     query: selected && placeIn(queryOf(picture) ?? -1, selected),

@@ -34,12 +34,34 @@ export function drawNotice(
   return draw;
 }
 
+/** Whether what is on screen is what is selected. */
+export interface Waiting {
+  /** When the selection began to be without its picture; null while it has it. */
+  since(): number | null;
+  /** What the picture on screen is of, in words; "" while there is none. */
+  shown(): string;
+  on(changed: () => void): void;
+}
+
+export function waitingForAttention<S extends AttentionTraits>(view: AttentionView<S>): Waiting {
+  const { attention } = view;
+  return {
+    since: () => (attention.shown() ? attention.waitingSince() : null),
+    shown() {
+      const shown = attention.shown();
+      return shown ? tokenName(shown.picture.query, tokensOf(attention)) : "";
+    },
+    on: attention.on,
+  };
+}
+
 /** What is going on, how far it is and for how long; or that Python does not answer. */
-export function drawProgress<S extends CommonState & AttentionTraits>(
+export function drawProgress<S extends CommonState>(
   element: HTMLElement,
-  view: AttentionView<S>,
+  view: View<S>,
+  waiting: Waiting,
 ): void {
-  const { store, signal, attention } = view;
+  const { store, signal } = view;
   const text = el("span", "vw-progress-text");
   const fill = el("span", "vw-progress-fill");
   const bar = el(
@@ -60,15 +82,14 @@ export function drawProgress<S extends CommonState & AttentionTraits>(
     const working = status.state === "working";
     if (!working) workingSince = 0;
     else workingSince ||= now;
-    const shown = attention.shown();
-    const since = shown ? attention.waitingSince() : null;
+    const shown = waiting.shown();
+    const since = waiting.since();
     const waited = since === null ? 0 : now - since;
     const seconds = Math.floor((working ? now - workingSince : waited) / 1000);
     let words = "";
     if (working) words = `${status.text || "working"}${seconds >= 2 ? `, ${seconds} s` : ""}`;
     else if (waited >= LONG_MS && shown) {
-      const name = tokenName(shown.picture.query, tokensOf(attention));
-      words = `Python has not answered for ${seconds} s; this is the picture of ${name}`;
+      words = `Python has not answered for ${seconds} s; this is the picture of ${shown}`;
     } else if (waited >= PATIENCE_MS) words = "waiting for Python …";
     setText(text, words);
     element.hidden = words === "";
@@ -83,32 +104,43 @@ export function drawProgress<S extends CommonState & AttentionTraits>(
     timer = window.setTimeout(() => view.paint(draw), next);
   }
   signal.addEventListener("abort", () => clearTimeout(timer));
-  view.paintRow(draw);
+  waiting.on(() => view.paint(draw));
   view.paintOn(["status"], draw);
 }
 
 /** In place of a picture that is not there: one sentence and the line of code to run. */
-export function drawBlank<S extends CommonState & AttentionTraits>(
+export function drawBlank<S extends CommonState>(
   element: HTMLElement,
-  view: AttentionView<S>,
+  view: View<S>,
   body: HTMLElement,
-): void {
-  const { store, attention } = view;
+  nothing: () => boolean,
+): () => void {
+  const { store } = view;
   const text = el("p", "vw-blank-text");
   const code = el("code", "vw-code", {}, "vw.inspect(model, images)");
   element.classList.add("vw-blank");
   element.append(text, code);
   function draw(): void {
-    const nothing = attention.shown() === null && attention.image() === null;
     const { state } = store.get("status");
-    element.hidden = !nothing || state === "cannot" || state === "error";
-    body.hidden = nothing;
+    element.hidden = !nothing() || state === "cannot" || state === "error";
+    body.hidden = nothing();
     setText(
       text,
       state === "working" ? "The first picture is on its way." : "Nothing to show yet.",
     );
     code.hidden = state === "working";
   }
-  view.paintRow(draw);
   view.paintOn(["status"], draw);
+  return draw;
+}
+
+/** Until there is attention or at least an image. */
+export function drawBlankAttention<S extends CommonState & AttentionTraits>(
+  element: HTMLElement,
+  view: AttentionView<S>,
+  body: HTMLElement,
+): void {
+  const { attention } = view;
+  const nothing = () => attention.shown() === null && attention.image() === null;
+  view.paintRow(drawBlank(element, view, body, nothing));
 }

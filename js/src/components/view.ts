@@ -27,6 +27,8 @@ export interface View<S> {
   paintOn(keys: readonly (keyof S)[], draw: () => void): void;
   /** Tells `data-drawn` what is on screen, after each frame. */
   drawn: Local<() => string>;
+  /** Whether it is on screen; a tab that is not draws nothing and takes no keys. */
+  open(): boolean;
 }
 
 /** A view of attention: the row that is shown and the cell that is pointed at. */
@@ -108,7 +110,28 @@ export function createView<S extends CommonState>(
     paint(() => undefined);
   };
   const size = onResize(root, resized, signal);
-  return { root, store, signal, theme, paint, paintOn, drawn };
+  return { root, store, signal, theme, paint, paintOn, drawn, open: () => true };
+}
+
+/** The same view behind a tab: what changes while it is closed is drawn once when it opens. */
+export function whileOpen<S>(view: View<S>, keys: readonly (keyof S)[], open: () => boolean) {
+  const { store, signal } = view;
+  const missed = new Set<() => void>();
+  function paint(draw: () => void): void {
+    if (open()) view.paint(draw);
+    else missed.add(draw);
+  }
+  function catchUp(): void {
+    if (!open()) return;
+    for (const draw of missed) view.paint(draw);
+    missed.clear();
+  }
+  for (const key of keys) store.on(key, catchUp, signal);
+  function paintOn(keys: readonly (keyof S)[], draw: () => void): void {
+    for (const key of keys) store.on(key, () => paint(draw), signal);
+    paint(draw);
+  }
+  return { ...view, paint, paintOn, open };
 }
 
 export function withAttention<S extends AttentionTraits>(view: View<S>): AttentionView<S> {

@@ -49,6 +49,13 @@ export function probability(value: number): string {
   return value.toFixed(2);
 }
 
+/** Two probabilities, with as many digits as tell them apart, up to four. */
+export function change(before: number, after: number): string {
+  const both = (digits: number) => [before, after].map((value) => value.toFixed(digits));
+  const digits = [2, 3, 4].find((n) => both(n)[0] !== both(n)[1]) ?? 2;
+  return both(digits).join(" → ");
+}
+
 export function percent(part: number): string {
   return `${Math.round(part * 100)} %`;
 }
@@ -92,4 +99,19 @@ export function capital(text: string): string {
 export function listing(items: readonly (number | string)[]): string {
   if (items.length < 2) return items.join("");
   return `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
+}
+
+/** An activation: two digits after the point, or the first two that there are. */
+export function activation(value: number | null | undefined): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return NONE;
+  if (value === 0) return "0";
+  if (value < 0) return `−${activation(-value)}`;
+  if (value >= 1000) return grouped(value);
+  if (value >= 0.1) return value.toFixed(2);
+  return value >= 0.001 ? Number(value.toPrecision(2)).toString() : power(value, 1);
+}
+
+/** A count with a narrow space between thousands. */
+export function grouped(count: number): string {
+  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }

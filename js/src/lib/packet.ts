@@ -106,7 +106,7 @@ export function readPacket(raw: RawPacket | Record<string, never> | null): Packe
   };
 }
 
-function readAxis({ grid, prefix, box }: RawAxis): Axis {
+export function readAxis({ grid, prefix, box }: RawAxis): Axis {
   const [rows, cols] = grid;
   const [top, left, bottom, right] = box;
   return { rows, cols, prefix: prefix.length, names: prefix, extent: { top, left, bottom, right } };

@@ -1,7 +1,16 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
+import type {
+  FeatureFor,
+  FeatureProgress,
+  FeatureState,
+  FeatureWanted,
+  Setting,
+  Settings,
+} from "./feature";
+import type { AnswerTraits, AtlasCells, AtlasRange, None } from "./neuron";
 import type { Direction, RawPacket } from "./packet";
-import type { MaybePacked } from "./wire";
+import type { MaybePacked, Packed } from "./wire";
 
 export const PROTOCOL = 2;
 
@@ -54,17 +63,73 @@ export type HeadGridState = CommonState &
     colormap: string;
   };
 
+/** An image, and how a map is laid over it. */
+export type ImageState = {
+  image: MaybePacked;
+  image_name: string;
+  opacity: number;
+  drawing: Drawing;
+  colormap: string;
+};
+
 export type PatchOverlayState = CommonState &
-  RowState & {
-    image: MaybePacked;
-    image_name: string;
+  RowState &
+  ImageState & {
     exact: RawPacket | Record<string, never>;
     pins: number[];
-    opacity: number;
-    drawing: Drawing;
     contour: number;
-    colormap: string;
   };
+
+/** Curves of a run: (3, picture, point) of loss, activation and total variation, thinned. */
+export type Curves = Packed & { every: number; last: number };
+
+export type FeatureCanvasState = CommonState & {
+  feature_image: MaybePacked;
+  feature_strip: MaybePacked;
+  feature_strip_labels: string[];
+  feature_state: FeatureState;
+  feature_progress: FeatureProgress;
+  feature_curves: Curves | Record<string, never>;
+  feature_for: FeatureFor;
+  feature_settings: Settings;
+  feature_choices: Record<string, Setting[]>;
+  feature_wanted: FeatureWanted;
+  feature_copies_shown: boolean;
+  feature_copies: MaybePacked;
+  feature_note: string;
+  feature_detail: string;
+  feature_code: string;
+};
+
+/** What every whole page has: a header, and images to choose from. */
+export type PageState = CommonState & {
+  title: string;
+  subtitle: string;
+  thumbnails: MaybePacked;
+  image_names: string[];
+  code: string;
+};
+
+export type NeuronPageState = PageState &
+  ImageState &
+  FeatureCanvasState &
+  AnswerTraits & {
+    neuron_counts: number[];
+    neuron_labels: string[];
+    neuron_of_layer: number[];
+    index_caption: string;
+    index_note: string;
+    top_view: "image + map" | "image" | "map";
+    map_scale: "shared scale" | "per map";
+    other_name: string;
+    class_names: string[];
+    bookmarks: number[][];
+    atlas_open: boolean;
+    atlas_wanted: AtlasRange | None;
+    atlas: AtlasCells | None;
+  };
+
+export type Tab = "attention" | "neurons";
 
 export interface Prediction {
   label: string;
@@ -73,15 +138,12 @@ export interface Prediction {
 
 export type InspectorState = LayerSliderState &
   HeadGridState &
-  PatchOverlayState & {
-    title: string;
-    subtitle: string;
-    thumbnails: MaybePacked;
-    image_names: string[];
+  PatchOverlayState &
+  NeuronPageState & {
     predictions: Prediction[];
     predictions_note: string;
-    tab: string;
-    code: string;
+    tab: Tab;
+    tabs: Tab[];
   };
 
 const common: CommonState = {
@@ -119,31 +181,83 @@ export const headGridDefaults: HeadGridState = {
   colormap: "magma",
 };
 
+const picture: ImageState = {
+  image: {},
+  image_name: "",
+  opacity: 0.75,
+  drawing: "smooth",
+  colormap: "magma",
+};
+
 export const patchOverlayDefaults: PatchOverlayState = {
   ...common,
   ...row,
-  image: {},
-  image_name: "",
+  ...picture,
   exact: {},
   pins: [],
-  opacity: 0.75,
-  drawing: "smooth",
   contour: 0,
-  colormap: "magma",
+};
+
+export const featureCanvasDefaults: FeatureCanvasState = {
+  ...common,
+  feature_image: {},
+  feature_strip: {},
+  feature_strip_labels: [],
+  feature_state: "empty",
+  feature_progress: {},
+  feature_curves: {},
+  feature_for: {},
+  feature_settings: {},
+  feature_choices: {},
+  feature_wanted: {},
+  feature_copies_shown: false,
+  feature_copies: {},
+  feature_note: "",
+  feature_detail: "",
+  feature_code: "",
+};
+
+export const neuronPageDefaults: NeuronPageState = {
+  ...featureCanvasDefaults,
+  ...picture,
+  title: "",
+  subtitle: "",
+  thumbnails: {},
+  image_names: [],
+  code: "",
+  neuron_counts: [],
+  neuron_labels: [],
+  neuron_of_layer: [],
+  index_caption: "",
+  index_note: "",
+  neuron_map: {},
+  top_images: {},
+  top_view: "image + map",
+  map_scale: "shared scale",
+  distribution: {},
+  class_counts: {},
+  effects: {},
+  alike: {},
+  patch_neurons: {},
+  class_neurons: {},
+  specific: {},
+  other_name: "",
+  class_names: [],
+  bookmarks: [],
+  atlas_open: false,
+  atlas_wanted: {},
+  atlas: {},
 };
 
 export const inspectorDefaults: InspectorState = {
   ...layerSliderDefaults,
   ...headGridDefaults,
   ...patchOverlayDefaults,
-  title: "",
-  subtitle: "",
-  thumbnails: {},
-  image_names: [],
+  ...neuronPageDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",
-  code: "",
+  tabs: [],
 };
 
 export const MOST_PINS = 8;

@@ -5,7 +5,12 @@ import { bindKeys } from "../components/keys";
 import { drawOverlayControls } from "../components/overlay_controls";
 import { drawPatchOverlay } from "../components/patch_overlay";
 import { drawReadout } from "../components/readout";
-import { drawBlank, drawNotice, drawProgress } from "../components/status";
+import {
+  drawBlankAttention,
+  drawNotice,
+  drawProgress,
+  waitingForAttention,
+} from "../components/status";
 import { withAttention } from "../components/view";
 import { meanHeat } from "../lib/heat";
 import { hasRow } from "../lib/packet";
@@ -22,10 +27,10 @@ export default defineWidget("attention on the image", patchOverlayDefaults, (pla
   drawPatchOverlay(overlay, view);
   drawReadout(read, view);
   drawOverlayControls(controls, view);
-  drawBlank(blank, view, body);
+  drawBlankAttention(blank, view, body);
   const drawProblem = drawNotice(notice, view, attention.problem);
   attention.on(() => view.paint(drawProblem));
-  drawProgress(progress, view);
+  drawProgress(progress, view, waitingForAttention(view));
   function drawBar(): void {
     const shown = attention.shown();
     bar.element.hidden = !shown?.layer || !hasRow(shown.layer, shown.picture.row);

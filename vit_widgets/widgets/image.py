@@ -1,0 +1,43 @@
+"""What every component with a picture has: the image, and how a map is laid over it."""
+
+from __future__ import annotations
+
+import traitlets
+
+from vit_widgets.widgets.base import VitWidget
+from vit_widgets.widgets.traits import Pixels
+
+COLORMAPS = ("magma", "viridis", "cividis", "inferno", "gray")
+
+
+class ColorMapped(VitWidget):
+    """Base of the components that draw maps.
+
+    Attributes
+    ----------
+    colormap : str
+        One of ``COLORMAPS``.
+    """
+
+    colormap = traitlets.Enum(COLORMAPS, "magma").tag(sync=True)
+
+
+class ImageWidget(ColorMapped):
+    """Base of the components that lay a map over an image.
+
+    Attributes
+    ----------
+    image : array
+        uint8 pixels (height, width, 3), floats in [0, 1] or a PIL image, as the model sees it.
+    image_name : str
+        For the reader.
+    opacity : float
+        Of the highest value, 0 to 1.
+    drawing : str
+        ``"smooth"`` or ``"patches"``.
+    """
+
+    image = Pixels().tag(sync=True)
+    image_name = traitlets.Unicode("").tag(sync=True)
+    opacity = traitlets.Float(0.75, min=0, max=1).tag(sync=True)
+    drawing = traitlets.Enum(("smooth", "patches"), "smooth").tag(sync=True)
