@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from torch import nn
 
 import vit_widgets as vw
 from tests.families.tiny_models import EVERY
@@ -228,6 +229,25 @@ def test_a_loss_that_is_not_finite_says_so_and_keeps_the_best():
     with pytest.raises(NotFinite, match="at step 0") as caught:
         list(FeatureRun(model, target, 3, settings))
     assert caught.value.result is None
+
+
+def test_a_silent_neuron_is_named():
+    """Breaks when an image of a ReLU that never opens looks like the answer."""
+    model = tiny_vit(act_layer=nn.ReLU)
+    with torch.no_grad():
+        model.module.blocks[1].mlp.fc1.bias[3] = -1e4
+    made = visualize_feature(model, 1, [3, 8], **short())
+    assert made.activation[0] == 0
+    assert made.note.startswith("the activation of 3 did not move at all")
+    assert visualize_feature(model, 1, 8, **short()).note == ""
+
+
+def test_a_model_without_gradients_is_refused():
+    """Breaks when the penalty alone is optimised, silently, because the activation cannot be."""
+    model = tiny_vit()
+    model = vw.load(model.module, forward=torch.no_grad()(lambda module, batch: module(batch)))
+    with pytest.raises(RuntimeError, match="lets no gradient through"):
+        visualize_feature(model, 1, 3)
 
 
 # --- every kind of target -------------------------------------------------------------------------

@@ -241,7 +241,7 @@ class FeatureRun:
             ),
             best_step=self._best_step.copy(),
             settings=self.settings.changed(stopped_at=stopped),
-            note=self.target.note,
+            note="; ".join(filter(None, (self.target.note, self._silent()))),
         )
 
     @property
@@ -261,6 +261,12 @@ class FeatureRun:
     def _measured(self, copies: torch.Tensor) -> torch.Tensor:
         """Measure loss, activation and total variation of the copies, (3, image)."""
         activation = self._activations(copies).mean(dim=1)
+        if torch.is_grad_enabled() and not activation.requires_grad:
+            msg = (
+                f"the forward of {self.model.name} lets no gradient through, so no image can be "
+                "optimised for it; load the model without torch.no_grad() or detach() on the way"
+            )
+            raise RuntimeError(msg)
         variation = total_variation(copies) * self._share
         weights = torch.tensor(self._weights).to(variation)
         loss = weights * variation - self._sign / self._divisor * activation
@@ -294,6 +300,20 @@ class FeatureRun:
         self._best_step[better] = self._step
         chosen = torch.from_numpy(better).to(pixels.device)[:, None, None, None]
         self._best = torch.where(chosen, pixels, self._best)
+
+    def _silent(self) -> str:
+        """Name the neurons whose activation never moved: a ReLU that is off gives no gradient."""
+        if self._step < 2:
+            return ""
+        moved = np.ptp(self._curves[1, :, : self._step], axis=1) > 0
+        pairs = zip(self._neurons, moved, strict=True)
+        silent = sorted({neuron for neuron, has_moved in pairs if not has_moved})
+        if not silent:
+            return ""
+        return (
+            f"the activation of {', '.join(map(str, silent))} did not move at all, so no gradient "
+            "reached the image; try other seeds, or space='ffn_pre'"
+        )
 
     def _not_finite(self) -> str:
         return (
