@@ -231,6 +231,16 @@ def test_a_loss_that_is_not_finite_says_so_and_keeps_the_best():
     assert caught.value.result is None
 
 
+def test_a_model_in_training_is_asked_as_it_will_be_used():
+    """Breaks when dropout is on during a step: its noise would be in the image."""
+    model = tiny_vit(dtype=torch.float32, proj_drop_rate=0.5)
+    made = visualize_feature(model, 1, 3, **short())
+    model.module.train()
+    again = visualize_feature(model, 1, 3, **short())
+    assert np.array_equal(made.images, again.images)
+    assert model.module.training
+
+
 def test_a_silent_neuron_is_named():
     """Breaks when an image of a ReLU that never opens looks like the answer."""
     model = tiny_vit(act_layer=nn.ReLU)

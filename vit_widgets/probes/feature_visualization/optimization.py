@@ -20,6 +20,7 @@ from vit_widgets.probes.feature_visualization.result import FeatureVisualization
 from vit_widgets.probes.feature_visualization.settings import Settings
 from vit_widgets.probes.feature_visualization.targets import Features, Target, check_features
 from vit_widgets.probes.feature_visualization.total_variation import total_variation
+from vit_widgets.probes.feature_visualization.wanted_rows import WantedRows, wanted_rows
 
 
 class NotFinite(FloatingPointError):  # noqa: N818 - says what happened
@@ -117,6 +118,7 @@ class FeatureRun:
         like = torch.empty(0, dtype=dtype, device=model.device)
         assert asked.size is not None
         self._size = asked.size
+        self._reading, self._columns = self._narrowed()
         self._image = parametrized(asked, self._seeds, asked.size, like)
         self._adam = torch.optim.Adam(
             [self._image.values], lr=asked.learning_rate, betas=asked.betas
@@ -258,6 +260,14 @@ class FeatureRun:
         height, width = self._size
         return height * width / float(np.prod(self.model.input_size))
 
+    def _narrowed(self) -> tuple[Target | WantedRows, list[int]]:
+        """Give what is read of a batch, and the column of it that each image is for."""
+        rows = sorted(set(self._neurons))
+        narrow = wanted_rows(self.model, self.target, rows)
+        if narrow is None:
+            return self.target, list(self._neurons)
+        return narrow, [rows.index(neuron) for neuron in self._neurons]
+
     def _measured(self, copies: torch.Tensor) -> torch.Tensor:
         """Measure loss, activation and total variation of the copies, (3, image)."""
         activation = self._activations(copies).mean(dim=1)
@@ -285,9 +295,9 @@ class FeatureRun:
             batch.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"
         )
         with half:
-            features = self.target.read(self.model, batch)
+            features = self._reading.read(self.model, batch)
         rows: Any = torch.arange(images, device=features.device)
-        columns = torch.tensor(self._neurons, device=features.device)
+        columns = torch.tensor(self._columns, device=features.device)
         return features.unflatten(0, (images, number))[rows, :, columns].to(copies.dtype)
 
     def _note_best(self, pixels: torch.Tensor, activation: torch.Tensor) -> None:
