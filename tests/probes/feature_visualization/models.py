@@ -1,5 +1,7 @@
 """Tiny models whose features are known, or that fail in a known way."""
 
+import math
+
 import timm
 import torch
 from torch import nn
@@ -42,14 +44,14 @@ def linear_vit():
 
 
 class Failing(nn.Module):
-    """Does something to what passes through, from some call on."""
+    """Does something to what passes through, after `calls_left` more calls."""
 
-    def __init__(self, inner, calls, deed):
+    def __init__(self, inner, deed):
         super().__init__()
-        self.inner, self.calls, self.deed = inner, calls, deed
+        self.inner, self.deed, self.calls_left = inner, deed, math.inf
 
     def forward(self, *args, **kwargs):
         """Count down, and then do it."""
-        self.calls -= 1
+        self.calls_left -= 1
         output = self.inner(*args, **kwargs)
-        return self.deed(output) if self.calls < 0 else output
+        return self.deed(output) if self.calls_left < 0 else output

@@ -141,11 +141,13 @@ def test_the_model_is_as_before_after_an_exception_inside_it(error):
     model = tiny_vit()
     model.module.train()
     target = site(model, 1)
-    model.module.blocks[0].attn = Failing(model.module.blocks[0].attn, 2, deed)
-    model.module.blocks[0].attn.train()
+    failing = Failing(model.module.blocks[0].attn, deed)
+    model.module.blocks[0].attn = failing.train()
     run = FeatureRun(model, target, 3, Settings(steps=9))
+    failing.calls_left = 2
     before = state_of(model.module)
-    run.step(), run.step()
+    run.step()
+    run.step()
     with pytest.raises(error):
         run.step()
     assert state_of(model.module) == before
@@ -220,10 +222,13 @@ def test_a_loss_that_is_not_finite_says_so_and_keeps_the_best():
     """Breaks when NaN is optimised, or takes what there was along."""
     model = tiny_vit()
     target = site(model, 1)
-    model.module.blocks[0].attn = Failing(model.module.blocks[0].attn, 3, lambda x: x * torch.nan)
+    failing = Failing(model.module.blocks[0].attn, lambda x: x * torch.nan)
+    model.module.blocks[0].attn = failing
     settings = Settings(steps=9, jitter=2)
+    run = FeatureRun(model, target, 3, settings)
+    failing.calls_left = 3
     with pytest.raises(NotFinite, match="no longer finite at step 3 of 9") as caught:
-        list(FeatureRun(model, target, 3, settings))
+        list(run)
     made = caught.value.result
     assert np.isfinite(made.images).all()
     with pytest.raises(NotFinite, match="at step 0") as caught:
