@@ -43,8 +43,8 @@ class Normalization:
 def normalization_of(transform: Callable[[Image.Image], torch.Tensor]) -> Normalization:
     """Find how a transform changes colours.
 
-    It is shown black, the three primaries, and then mixed colours as a check. So it holds for any
-    order of channels, for grey, and for values from 0 to 255.
+    It is shown black, the three primaries, and then mixed colours in a white frame as a check. So
+    it holds for any order of channels, for grey, and for values from 0 to 255.
 
     Parameters
     ----------
@@ -66,8 +66,10 @@ def normalization_of(transform: Callable[[Image.Image], torch.Tensor]) -> Normal
             [0., 0., 1.]], dtype=torch.float64)
     """
 
-    def of(colour: tuple[int, ...]) -> torch.Tensor:
-        pixels = transform(Image.new("RGB", (_SIDE, _SIDE), colour))
+    def of(colour: tuple[int, ...], around: tuple[int, ...] | None = None) -> torch.Tensor:
+        picture = Image.new("RGB", (_SIDE, _SIDE), around or colour)
+        picture.paste(colour, (_SIDE // 4, _SIDE // 4, 3 * _SIDE // 4, 3 * _SIDE // 4))
+        pixels = transform(picture)
         return pixels[:, pixels.shape[1] // 2, pixels.shape[2] // 2].double().cpu()
 
     offset = of((0, 0, 0))
@@ -78,10 +80,11 @@ def normalization_of(transform: Callable[[Image.Image], torch.Tensor]) -> Normal
     allowed = 0.01 * matrix.abs().sum()
     for colour in _MIXED:
         expected = matrix @ (torch.tensor(colour).double() / 255) + offset
-        found = of(colour)
+        found = of(colour, around=(255, 255, 255))
         if not (allowed > 0 and bool(((found - expected).abs() <= allowed).all())):
             msg = (
-                f"the transform is no affine function of the colours: RGB {colour} becomes "
+                "the transform is no affine function of a pixel's colours: RGB "
+                f"{colour} in a white picture becomes "
                 f"{_shown(found)}, and from black and the primaries {_shown(expected)} was "
                 "expected; to optimise an image, load the model with a transform= that scales "
                 "and shifts each channel, such as torchvision's Normalize"

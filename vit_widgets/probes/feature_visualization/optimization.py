@@ -20,6 +20,7 @@ from vit_widgets.probes.feature_visualization.result import FeatureVisualization
 from vit_widgets.probes.feature_visualization.settings import Settings
 from vit_widgets.probes.feature_visualization.targets import Features, Target, check_features
 from vit_widgets.probes.feature_visualization.total_variation import total_variation
+from vit_widgets.probes.feature_visualization.wanted_rows import WantedRows, wanted_rows
 
 
 class NotFinite(FloatingPointError):  # noqa: N818 - says what happened
@@ -112,12 +113,12 @@ class FeatureRun:
         self.settings = self.settings.changed(size=self.settings.size or model.input_size)
         asked = self.settings
         rows = list(itertools.product(asked.neuron, asked.seed, asked.total_variation))
-        self._neurons, self._seeds, weights = map(list, zip(*rows, strict=True))
+        self._neurons, self._seeds, self._weights = zip(*rows, strict=True)
         dtype = torch.float64 if model.dtype == torch.float64 else torch.float32
         like = torch.empty(0, dtype=dtype, device=model.device)
-        self._weights = torch.tensor(weights).to(like)
         assert asked.size is not None
         self._size = asked.size
+        self._reading, self._columns = self._narrowed()
         self._image = parametrized(asked, self._seeds, asked.size, like)
         self._adam = torch.optim.Adam(
             [self._image.values], lr=asked.learning_rate, betas=asked.betas
@@ -128,6 +129,7 @@ class FeatureRun:
             else None
         )
         self._curves = np.full((3, len(rows), asked.steps + 1), np.nan, dtype=np.float32)
+        self._asked: tuple[float, ...] | None = None
         self._step = 0
         self._seconds = 0.0
         self._current = self._best = self._image.pixels().detach().clone()
@@ -143,13 +145,15 @@ class FeatureRun:
 
     @property
     def total_variation(self) -> tuple[float, ...]:
-        """The weight λ of each image; set it, to one number or one each, from any thread."""
-        return tuple(self._weights.tolist())
+        """The weight λ of each image; set it, to one number or one each, from any thread.
+
+        The next step is the first that it counts in, and `settings` tells which that was.
+        """
+        return self._asked or self._weights
 
     @total_variation.setter
     def total_variation(self, weight: float | Sequence[float]) -> None:
-        change = (self._step, np.broadcast_to(weight, len(self._weights)).tolist())
-        self.settings = self.settings.changed(changes=(*self.settings.changes, change))
+        self._asked = tuple(np.broadcast_to(weight, len(self._weights)).astype(float).tolist())
 
     def __iter__(self) -> Iterator[Progress]:
         while not self.done:
@@ -162,25 +166,27 @@ class FeatureRun:
         ------
         NotFinite
             If the loss is infinite or NaN.
-        StopIteration
+        RuntimeError
             If the run is done.
         """
         if self.done:
             msg = f"the run is done: it took all its steps, 0 to {self.settings.steps}"
-            raise StopIteration(msg)
+            raise RuntimeError(msg)
         start = time.perf_counter()
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            changes = (*self.settings.changes, (self._step, asked))
+            self.settings = self.settings.changed(changes=changes)
         for when, weights in self.settings.changes:
             if when == self._step:
-                self._weights = torch.tensor(weights).to(self._weights)
+                self._weights = weights
         with self.model.evaluating(), torch.enable_grad():
             pixels = self._image.pixels()
             draws = [draw(self.settings, seed, self._step, self._size) for seed in self._seeds]
             copies = augmented(pixels, draws)
-            activation = self._activations(copies).mean(dim=1)
-            variation = total_variation(copies) * self._share
-            loss = self._weights * variation - self._sign / self._divisor * activation
-            [gradient] = torch.autograd.grad(loss.sum(), [self._image.values])
-        table = torch.stack([loss, activation, variation]).detach()
+            table = self._measured(copies)
+            [gradient] = torch.autograd.grad(table[0].sum(), [self._image.values])
+            table = table.detach()
         if not bool(table.isfinite().all() and gradient.isfinite().all()):
             raise NotFinite(self._not_finite(), self.result() if self._step else None)
         self._note_best(pixels.detach(), table[1])
@@ -237,7 +243,7 @@ class FeatureRun:
             ),
             best_step=self._best_step.copy(),
             settings=self.settings.changed(stopped_at=stopped),
-            note=self.target.note,
+            note="; ".join(filter(None, (self.target.note, self._silent()))),
         )
 
     @property
@@ -250,9 +256,31 @@ class FeatureRun:
 
     @property
     def _share(self) -> float:
-        """Area of the image over that of the model's input: the code scales the variation by it."""
+        """Area of the image over that of the model's input, as the code scales the variation."""
         height, width = self._size
         return height * width / float(np.prod(self.model.input_size))
+
+    def _narrowed(self) -> tuple[Target | WantedRows, list[int]]:
+        """Give what is read of a batch, and the column of it that each image is for."""
+        rows = sorted(set(self._neurons))
+        narrow = wanted_rows(self.model, self.target, rows)
+        if narrow is None:
+            return self.target, list(self._neurons)
+        return narrow, [rows.index(neuron) for neuron in self._neurons]
+
+    def _measured(self, copies: torch.Tensor) -> torch.Tensor:
+        """Measure loss, activation and total variation of the copies, (3, image)."""
+        activation = self._activations(copies).mean(dim=1)
+        if torch.is_grad_enabled() and not activation.requires_grad:
+            msg = (
+                f"the forward of {self.model.name} lets no gradient through, so no image can be "
+                "optimised for it; load the model without torch.no_grad() or detach() on the way"
+            )
+            raise RuntimeError(msg)
+        variation = total_variation(copies) * self._share
+        weights = torch.tensor(self._weights).to(variation)
+        loss = weights * variation - self._sign / self._divisor * activation
+        return torch.stack([loss, activation, variation])
 
     def _activations(self, copies: torch.Tensor) -> torch.Tensor:
         """Read each image's own feature of all its copies, (image, copy)."""
@@ -267,9 +295,9 @@ class FeatureRun:
             batch.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"
         )
         with half:
-            features = self.target.read(self.model, batch)
+            features = self._reading.read(self.model, batch)
         rows: Any = torch.arange(images, device=features.device)
-        columns = torch.tensor(self._neurons, device=features.device)
+        columns = torch.tensor(self._columns, device=features.device)
         return features.unflatten(0, (images, number))[rows, :, columns].to(copies.dtype)
 
     def _note_best(self, pixels: torch.Tensor, activation: torch.Tensor) -> None:
@@ -282,6 +310,20 @@ class FeatureRun:
         self._best_step[better] = self._step
         chosen = torch.from_numpy(better).to(pixels.device)[:, None, None, None]
         self._best = torch.where(chosen, pixels, self._best)
+
+    def _silent(self) -> str:
+        """Name the neurons whose activation never moved: a ReLU that is off gives no gradient."""
+        if self._step < 2:
+            return ""
+        moved = np.ptp(self._curves[1, :, : self._step], axis=1) > 0
+        pairs = zip(self._neurons, moved, strict=True)
+        silent = sorted({neuron for neuron, has_moved in pairs if not has_moved})
+        if not silent:
+            return ""
+        return (
+            f"the activation of {', '.join(map(str, silent))} did not move at all, so no gradient "
+            "reached the image; try other seeds, or space='ffn_pre'"
+        )
 
     def _not_finite(self) -> str:
         return (

@@ -95,6 +95,5 @@ def visualize_feature(
             if progress.step == settings.stopped_at:
                 break
     except KeyboardInterrupt:
-        if run.done:
-            raise
+        pass  # what there is so far is the answer, and says so
     return run.result()
