@@ -19,7 +19,7 @@ See = Callable[[Site, torch.Tensor], "torch.Tensor | None"]
 """Takes a site and its values (image, token, feature); what it returns takes their place."""
 
 
-class _Reached(BaseException):
+class Reached(BaseException):
     """All that was to be read has been computed: the rest of the forward is not needed."""
 
 
@@ -144,10 +144,10 @@ def read_all(model: VisionModel, sites: Sequence[Site], batch: torch.Tensor) -> 
     def see(at: Site, values: torch.Tensor) -> None:
         found[at] = values
         if len(found) == len(wanted):
-            raise _Reached
+            raise Reached
 
     wanted = set(sites)
-    with seeing(model, list(wanted), see), contextlib.suppress(_Reached):
+    with seeing(model, list(wanted), see), contextlib.suppress(Reached):
         model.run(batch)
     missed = [one.path for one in sites if one not in found]
     if missed:

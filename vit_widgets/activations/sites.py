@@ -360,9 +360,14 @@ def _start(whole: Site, call: _Call, event: NeuronEvent) -> int | None:
         return None
     width = event.values.shape[-1]
     for start in dict.fromkeys((0, given.shape[-1] - width)):
-        if start >= 0 and torch.equal(given[..., start : start + width], event.values):
+        if start >= 0 and _same(given[..., start : start + width], event.values):
             return start
     return None
+
+
+def _same(some: torch.Tensor, others: torch.Tensor) -> bool:
+    """Whether values are the same, bit for bit; NaN is NaN."""
+    return torch.equal(some.nan_to_num(), others.nan_to_num())
 
 
 def _before(model: VisionModel, batch: torch.Tensor) -> list[Site]:

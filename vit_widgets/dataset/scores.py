@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vit_widgets.activations import Site, seeing, sites
-from vit_widgets.activations.seeing import _Reached
+from vit_widgets.activations.seeing import Reached
 from vit_widgets.dataset.sources import Batch
 from vit_widgets.models import VisionModel
 
@@ -114,11 +114,11 @@ class Scorer:
             scores[:, stop - at.features : stop] = reduction(values, at)
             seen.add(at.layer)
             if len(seen) == len(places):
-                raise _Reached
+                raise Reached
 
         with (
             self.model.evaluating(),
-            contextlib.suppress(_Reached),
+            contextlib.suppress(Reached),
             seeing(self.model, places, see),
         ):
             self.model.run(self.model.to_device(pixels))

@@ -10,9 +10,10 @@ import traitlets
 from torch import nn
 
 from vit_widgets.activations.sites import sites
+from vit_widgets.inspector import opening
 from vit_widgets.inspector.live_feature import LiveFeature
 from vit_widgets.jobs import Worker
-from vit_widgets.models import VisionModel, load
+from vit_widgets.models import VisionModel
 from vit_widgets.models.preprocessing import Transform
 from vit_widgets.probes.feature_visualization import FeatureVisualization, Settings, target_of
 from vit_widgets.probes.feature_visualization.targets import Along, Target, check_features
@@ -168,12 +169,11 @@ def inspect_feature(
     >>> inspect_feature("demo", layer=3, neuron=5)                     # doctest: +SKIP
     >>> inspect_feature(net, layer=None, neuron=7, space="logit")      # doctest: +SKIP
     """
-    opened = load(model, transform=transform, labels=labels)
+    held = opening.opened(model, transform, labels)
     asked = Settings.of(preset, layer=layer, neuron=neuron, space=space, **settings)
-    target = target_of(opened, asked)
+    target = target_of(held, asked)
     check_features(target, asked.neuron)
-    opened_by = f'vw.load("{model}")' if isinstance(model, str) else "model"
-    return FeatureInspector(opened, asked, _sizes(opened, target), opened_by)
+    return FeatureInspector(held, asked, _sizes(held, target), opening.opened_by(model))
 
 
 def _sizes(model: VisionModel, target: Target) -> list[int]:

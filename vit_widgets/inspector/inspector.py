@@ -88,9 +88,11 @@ class Inspector(InspectorPage):
         pictures: Sequence[Picture],
         names: Sequence[str],
         index: NeuronIndex | None = None,
+        opened_by: str = "model",
         **view: Any,
     ) -> None:
         self.model, self.index = model, index
+        self._opened_by = opened_by
         self.feature: LiveFeature | None = None
         self._pictures = Pictures(model, pictures)
         self._matrices: dict[int, dict[int, Layer]] = {}
@@ -268,7 +270,13 @@ class Inspector(InspectorPage):
             first_image=self.image_index,
         )
         self.publish(**desk.about())
-        self.feature = LiveFeature(self, self.model, self._worker, layer=lambda: self.neuron_layer)
+        self.feature = LiveFeature(
+            self,
+            self.model,
+            self._worker,
+            layer=lambda: self.neuron_layer,
+            opened_by=self._opened_by,
+        )
         atlas = Atlas(self, self.model, desk.site, self._while_neurons)
         desk.observe()
         atlas.observe()
@@ -364,7 +372,10 @@ def inspect(
         transform=transform,
         labels=labels,
     )
-    return Inspector(held, read, names, index, **{"code": code, **begin, **view})
+    index = opening.index_of(model, index)
+    return Inspector(
+        held, read, names, index, opening.opened_by(model), **{"code": code, **begin, **view}
+    )
 
 
 _SELECTION = (

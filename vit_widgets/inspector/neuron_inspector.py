@@ -52,6 +52,7 @@ class NeuronInspector(NeuronPage):
         names: Sequence[str],
         index: NeuronIndex | None = None,
         other: NeuronIndex | None = None,
+        opened_by: str = "model",
         **view: Any,
     ) -> None:
         self.model, self.index = model, index
@@ -82,7 +83,7 @@ class NeuronInspector(NeuronPage):
             other_name="" if other is None else other.about.model,
             **{**about, **view},
         )
-        self.feature = LiveFeature(self, model, self._worker)
+        self.feature = LiveFeature(self, model, self._worker, opened_by=opened_by)
         self._desk = desk
         self._atlas = Atlas(self, model, desk.site, self._worker.submit)
         desk.observe()
@@ -208,7 +209,10 @@ def inspect_neurons(
         transform=transform,
         labels=labels,
     )
-    return NeuronInspector(held, read, names, index, **{"code": code, **view})
+    index = opening.index_of(model, index)
+    return NeuronInspector(
+        held, read, names, index, None, opening.opened_by(model), **{"code": code, **view}
+    )
 
 
 def compare_neurons(
@@ -256,5 +260,7 @@ def compare_neurons(
     for model, index, other in both:
         held = opening.opened(model)
         read, names = opening.pictures(held, images)
-        pages.append(NeuronInspector(held, read, names, index, other, **view))
+        pages.append(
+            NeuronInspector(held, read, names, index, other, opening.opened_by(model), **view)
+        )
     return NeuronComparison(*pages)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from torch import nn
 
+from vit_widgets.dataset import NeuronIndex, bundled_index
 from vit_widgets.demo import CLASSES, Scene, scenes
 from vit_widgets.models import VisionModel, load
 from vit_widgets.models.images import Picture
@@ -39,6 +40,16 @@ def opened(
         _opened[model] = held
         return held
     return _opened[model]
+
+
+def opened_by(model: object) -> str:
+    """Say in Python how a model is opened, for lines that are copied."""
+    return f'vw.load("{model}")' if isinstance(model, str) else "model"
+
+
+def index_of(model: object, index: NeuronIndex | None) -> NeuronIndex | None:
+    """Give the index that the user passed, or the one that comes with the bundled model."""
+    return bundled_index() if index is None and model == "demo" else index
 
 
 def pictures(model: VisionModel, images: object) -> tuple[list[Picture], list[str]]:
