@@ -7,7 +7,7 @@ from torch import nn
 
 import vit_widgets as vw
 
-STEPS, COPIES, JITTER, SIDE, SEED, NEURON, LAYER, WEIGHT = 12, 8, 5, 32, 4, 9, 1, 0.02
+STEPS, COPIES, JITTER, SIDE, SEED, NEURON, LAYER, WEIGHT = 12, 8, 5, 32, 4, 9, 1, 0.0005
 
 
 def optimised(module: nn.Module) -> np.ndarray:

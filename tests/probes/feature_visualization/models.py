@@ -24,9 +24,11 @@ def tiny_vit(depth=2, dtype=torch.float64, **own):
         | own
     )
     with torch.no_grad():
-        for parameter in module.parameters():
+        for name, parameter in module.named_parameters():
             if parameter.ndim > 1:
                 parameter.normal_(std=1.5 * parameter[0].numel() ** -0.5)
+            elif name.endswith("bias"):
+                parameter.normal_(std=0.2)
     return vw.load(module.to(dtype).eval())
 
 

@@ -3,6 +3,7 @@
 import pytest
 import timm
 import torch
+from torch import nn
 
 import vit_widgets as vw
 from tests.families.tiny_models import EVERY
@@ -41,10 +42,23 @@ def test_the_other_rows_are_not_computed():
     assert widths == [1]
 
 
+class Competing(nn.Module):
+    """An activation in which every unit feels the strongest of all."""
+
+    def forward(self, x):
+        """Scale by the highest unit."""
+        active = nn.functional.gelu(x)
+        return active * active.amax(dim=-1, keepdim=True)
+
+
 def test_units_that_know_their_neighbours_are_read_among_all():
     """Breaks when a norm over the hidden units is taken over the wanted ones."""
     gated = timm.create_model("eva02_tiny_patch14_224", pretrained=False, depth=2).eval()
-    for model in (tiny_vit(scale_mlp_norm=True), vw.load(gated)):
+    for model in (
+        tiny_vit(act_layer=Competing),
+        tiny_vit(scale_mlp_norm=True),
+        vw.load(gated),
+    ):
         target = Features(site(model, 1))
         assert wanted_rows(model, target, [1, 2]) is None
     model = tiny_vit()
