@@ -92,8 +92,8 @@ def test_a_picture_is_started_paused_resumed_and_stopped(notebook: NotebookPage)
     notebook.wait_for_python("feature.result.settings.changes", ((step + 1, (0.25,)),))
     notebook.wait_for_python("feature.result.settings.copies", 2)
     same = "(feature.result.image * 255).round().astype('uint8').tobytes()"
+    # which may be the picture that was paused: the best so far is kept
     notebook.wait_for_python(f"{same} == feature.feature_image['view']", value=True)
-    assert pixels(view) != paused
 
 
 def test_it_follows_the_theme_and_closes(notebook: NotebookPage):

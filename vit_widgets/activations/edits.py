@@ -23,7 +23,8 @@ def edit(
     """Scale hidden units in every forward within: 0 silences one, 2 doubles it.
 
     Every token is edited, prefix tokens as well. The weights stay as they are, and the model is
-    what it was when the block is left, also by an exception.
+    what it was when the block is left, also by an exception. Only forwards of this thread are
+    edited: a view that is open beside shows the model as it is.
 
     Parameters
     ----------

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from vit_widgets.activations.threads import of_this_thread
+
 Described = Mapping["type[nn.Module] | str", Callable[..., Any]]
 Listener = Callable[[nn.Module, tuple[Any, ...], Any, Any], Any]
 """Told of the module, its inputs, its output, and (q, k) or weights; may replace the output."""
@@ -40,7 +42,7 @@ def asked(
             fits = type(part).__name__ == kind if isinstance(kind, str) else isinstance(part, kind)
             if fits:
                 hook = _hook(answer, listener)
-                handles.append(part.register_forward_hook(hook, with_kwargs=True))
+                handles.append(part.register_forward_hook(of_this_thread(hook), with_kwargs=True))
                 break
     try:
         yield

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vit_widgets.activations.threads import of_this_thread
 from vit_widgets.models import anatomy
 
 
@@ -28,7 +29,7 @@ def outputs_of(
 
         return keep
 
-    handles = [part.register_forward_hook(keeping(name)) for name, part in parts]
+    handles = [part.register_forward_hook(of_this_thread(keeping(name))) for name, part in parts]
     try:
         yield outputs
     finally:

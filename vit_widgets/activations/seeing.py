@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from vit_widgets.activations import multi_head
 from vit_widgets.activations.sites import Site
+from vit_widgets.activations.threads import of_this_thread
 from vit_widgets.models import VisionModel
 
 See = Callable[[Site, torch.Tensor], "torch.Tensor | None"]
@@ -27,7 +28,8 @@ class Reached(BaseException):
 def seeing(model: VisionModel, sites: Sequence[Site], see: See) -> Iterator[None]:
     """Hand over the features of some sites in every forward, and let them be replaced.
 
-    To be used within ``model.evaluating()``. Hooks are gone on exit, whatever happens.
+    To be used within ``model.evaluating()``. Forwards of other threads are left alone. Hooks are
+    gone on exit, whatever happens.
 
     Parameters
     ----------
@@ -90,10 +92,12 @@ def seeing(model: VisionModel, sites: Sequence[Site], see: See) -> Iterator[None
 
     with contextlib.ExitStack() as stack:
         for path in dict.fromkeys(one.path for one in sites if one.end == "input"):
-            hook = modules[path].register_forward_pre_hook(given(path), with_kwargs=True)
+            hook = modules[path].register_forward_pre_hook(
+                of_this_thread(given(path)), with_kwargs=True
+            )
             stack.callback(hook.remove)
         for path in parts:
-            hook = modules[path].register_forward_hook(returned(path))
+            hook = modules[path].register_forward_hook(of_this_thread(returned(path)))
             stack.callback(hook.remove)
         if any(one.end == "attention" for one in sites):
             stack.enter_context(Operands(attended))

@@ -19,6 +19,7 @@ from torch import nn
 
 from vit_widgets.activations.cache import ActivationCache, Part, capture
 from vit_widgets.activations.neurons import NeuronEvent
+from vit_widgets.activations.threads import of_this_thread
 from vit_widgets.models import Grid, TokenAxis, VisionModel, anatomy, load
 
 Space = Literal["ffn_act", "ffn_pre", "q", "k", "v", "attn_in", "attn_out", "resid", "output"]
@@ -287,7 +288,8 @@ def _calls(model: VisionModel, batch: torch.Tensor, paths: Sequence[str]) -> lis
             return note
 
         handles = [
-            part.register_forward_hook(noting(path), with_kwargs=True) for path, part in wanted
+            part.register_forward_hook(of_this_thread(noting(path)), with_kwargs=True)
+            for path, part in wanted
         ]
         try:
             model.run(model.to_device(batch))
