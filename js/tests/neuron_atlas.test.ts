@@ -6,7 +6,7 @@ function packet(layer: number, first: number, count: number) {
   const pixels = Array.from({ length: count }, (_, i) => [first + i, 0, 0]).flat();
   const view = new Uint8Array(pixels);
   const images = { dtype: "u1", shape: [count, 1, 1, 3], scale: 1, offset: 0, curve: "raw", view };
-  return { layer, first, images, captions: [`of ${first}`] } as Parameters<
+  return { layer, first, images, captions: [`of ${first}`], note: "" } as Parameters<
     ReturnType<typeof cellCache>["add"]
   >[0];
 }

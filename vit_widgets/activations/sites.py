@@ -231,8 +231,11 @@ def site(
 
 
 _MISSING = {
-    "ffn_act": "no feed-forward layer ran in its forward; convolutions are space='output'",
-    "ffn_pre": "no feed-forward layer ran in its forward; convolutions are space='output'",
+    **dict.fromkeys(
+        ("ffn_act", "ffn_pre"),
+        "no feed-forward layer ran in its forward; for the channels of a convolution name it: "
+        "space='output', layer='path.of.the.convolution'",
+    ),
     **dict.fromkeys(
         ("q", "k", "v"),
         "no fused attention ran in its forward; where attention is written out, name the "

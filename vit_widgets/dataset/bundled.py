@@ -20,7 +20,7 @@ def bundled_index(model: VisionModel | str = "demo") -> NeuronIndex:
     Returns
     -------
     NeuronIndex
-        With 9 top images of each neuron and a sample of 128.
+        With 12 top images of each neuron and a sample of 128.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def bundled_index(model: VisionModel | str = "demo") -> NeuronIndex:
 
 def main() -> None:
     """Scan, and put the file where the package looks for it."""
-    scan("demo", SCENES, k=9, sample=128).save(NEURONS)
+    scan("demo", SCENES, k=12, sample=128).save(NEURONS)
 
 
 if __name__ == "__main__":

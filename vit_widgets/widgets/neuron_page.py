@@ -122,8 +122,8 @@ class NeuronPage(PageWidget, ImageWidget, FeatureCanvas):
     atlas_wanted : dict
         Which of them the page would like to see: ``{layer, first, count}``.
     atlas : dict
-        ``{layer, first, images, captions}``: pictures uint8 (neuron, height, width, 3) of the
-        neurons from `first`; the page keeps those that it has got.
+        ``{layer, first, images, captions, note}``: pictures uint8 (neuron, height, width, 3) of the
+        neurons from `first`; the page keeps those that it has got. `note` says what they are.
 
     Notes
     -----
@@ -181,7 +181,7 @@ class NeuronPage(PageWidget, ImageWidget, FeatureCanvas):
     bookmarks = Bookmarks("Neurons to come back to.")
     atlas_open = traitlets.Bool(default_value=False).tag(sync=True)
     atlas_wanted = Answer("Cells of the atlas on screen.", ("layer", "first", "count"))
-    atlas = Answer("Pictures of neurons.", ("layer", "first"), images=pixels, captions=[])
+    atlas = Answer("Pictures of neurons.", ("layer", "first"), images=pixels, captions=[], note="")
 
     @property
     def neuron_layer(self) -> int:

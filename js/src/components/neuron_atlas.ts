@@ -23,6 +23,7 @@ export function drawNeuronAtlas(element: HTMLElement, view: View<NeuronPageState
   const { store, signal } = view;
   const cells = cellCache();
   const title = el("span", "vw-title");
+  const note = el("span", "vw-muted vw-ellipsis");
   const scroller = el("div", "vw-atlas-scroller", {
     tabindex: 0,
     role: "listbox",
@@ -32,7 +33,7 @@ export function drawNeuronAtlas(element: HTMLElement, view: View<NeuronPageState
   const id = `vw-atlas-${Math.random().toString(36).slice(2)}`;
   scroller.append(sheet);
   element.classList.add("vw-atlas");
-  element.append(el("div", "vw-bar", {}, title), scroller);
+  element.append(el("div", "vw-bar", {}, title, note), scroller);
   let items: Item[] = [];
   let layer = -1;
   let came: object | null = null;
@@ -62,6 +63,7 @@ export function drawNeuronAtlas(element: HTMLElement, view: View<NeuronPageState
     const packet = store.get("atlas");
     if ("images" in packet && packet !== came) {
       came = packet;
+      setText(note, packet.note);
       cells.add(packet as Parameters<typeof cells.add>[0]);
     }
     const selection = selectionOf(store);

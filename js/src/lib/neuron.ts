@@ -87,6 +87,7 @@ export type AtlasCells = {
   first: number;
   images: MaybePacked;
   captions: string[];
+  note: string;
 };
 
 /** The answers, by their traits. */
