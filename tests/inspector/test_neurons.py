@@ -205,6 +205,41 @@ def test_a_hierarchical_model_asks_at_the_same_place_of_each_layer(net):
     page.close()
 
 
+def test_tokens_that_the_model_has_in_another_order_are_laid_where_they_belong():
+    """Hiera keeps the patches of a window together: breaks when its tokens are taken for a raster.
+
+    Known answer: in the first block attention is within windows, so a change of the last row of
+    pixels can reach the last windows alone.
+    """
+    torch.manual_seed(0)
+    hiera = timm.create_model("hiera_tiny_224", pretrained=False).eval()
+    for part in hiera.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=0.1)
+    image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    changed = image.clone()
+    changed[..., 216:, :32] += 1
+    page = vw.inspect_neurons(hiera, torch.cat([image, changed]))
+    maps = []
+    for index in (0, 1):
+        page.image_index = index
+        assert page.wait(120)
+        assert page.neuron_map["image_index"] == index
+        maps.append(unpack(page.neuron_map["values"]))
+    rows, cols = np.nonzero(np.abs(maps[0] - maps[1]) > 1e-6)
+    assert len(rows) > 0
+    assert rows.min() >= 48  # windows of 8 x 8 patches of 4 pixels, the last of them
+    assert cols.max() <= 15
+    page.query = 56 * 55 + 2  # row 55, column 2
+    assert page.wait(60)
+    there = {one["neuron"]: one["value"] for one in page.patch_neurons["neurons"]}
+    page.neuron = next(iter(there))
+    assert page.wait(60)
+    shown = unpack(page.neuron_map["values"])
+    assert shown[55, 2] == pytest.approx(there[page.neuron], abs=1e-5)
+    page.close()
+
+
 def test_a_model_without_neurons_is_refused_in_a_sentence():
     """Breaks when a convolutional network opens an empty page."""
     resnet = timm.create_model("resnet18", pretrained=False).eval()

@@ -282,7 +282,7 @@ class AttentionRecord:
         if values.shape[-1] != self.keys:
             msg = f"the last axis has {values.shape[-1]} values, {self.name} has {self.keys} keys"
             raise ValueError(msg)
-        return _laid(values, self.key_axis, group)
+        return self.key_axis.laid_out(values, group)
 
     def seen_from(self, token: int | str, image: int = 0) -> np.ndarray:
         """Lay out what one token attends to: (head, row, col).
@@ -312,7 +312,7 @@ class AttentionRecord:
             if maskable and self._event.form == "softmax":
                 masked = (weights == 0).all(axis=0)
                 weights = np.where(masked, np.nan, weights)
-            one = _laid(weights, self.key_axis, group)
+            one = self.key_axis.laid_out(weights, group)
             laid = np.where(np.isnan(one), laid, one)
         return laid
 
@@ -340,7 +340,7 @@ class AttentionRecord:
         laid = np.full((self.heads, grid.rows, grid.cols), np.nan, dtype=np.float32)
         for group, key in held:
             column = self.weights(image=image, key=key, group=group)
-            one = _laid(column, self.query_axis, group)
+            one = self.query_axis.laid_out(column, group)
             laid = np.where(np.isnan(one), laid, one)
         return laid
 
@@ -360,17 +360,3 @@ def _tensors_of(mask: torch.Tensor | SumOfAxes | None) -> tuple[torch.Tensor, ..
 def _masked(weights: np.ndarray) -> np.ndarray:
     """Make exactly zero what a mask of -100 leaves of a weight: it is no number of the model."""
     return np.where(np.abs(weights) < np.finfo(np.float32).tiny, 0, weights)
-
-
-def _laid(values: np.ndarray, axis: TokenAxis, group: int) -> np.ndarray:
-    """Lay (..., position) out on the grid of an axis: (..., row, col), NaN where nothing lies."""
-    grid = axis.grid
-    assert grid is not None
-    if axis.cells is None:
-        patches = values[..., len(axis.prefix) :]
-        return patches.reshape(*values.shape[:-1], grid.rows, grid.cols)
-    cells = axis.cells[group]
-    floats = values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64)
-    laid = np.full((*values.shape[:-1], grid.size), np.nan, dtype=floats.dtype)
-    laid[..., cells[cells >= 0]] = floats[..., cells >= 0]
-    return laid.reshape(*values.shape[:-1], grid.rows, grid.cols)

@@ -297,13 +297,12 @@ class NeuronDesk:
             return {**shown, "images": np.zeros((0, 1, 1, 3), np.uint8), "note": str(error)}
         batch = torch.cat([self._model.batch(picture) for picture in pictures])
         with self._model.evaluating():
-            values = read(self._model, at, self._model.to_device(batch))[:, at.patches, neuron]
+            values = read(self._model, at, self._model.to_device(batch))[..., neuron]
         seen = [_thumbnail(self._model.picture(pixels)) for pixels in batch]
         shown |= {"images": np.stack(seen), "note": at.note}
         if at.axis is not None and at.axis.grid is not None:
-            grid = at.axis.grid
-            shown["maps"] = values.float().cpu().numpy().reshape(-1, grid.rows, grid.cols)
-            shown["box"] = list(box(grid, (batch.shape[-2], batch.shape[-1])))
+            shown["maps"] = at.axis.laid_out(values.float().cpu().numpy())
+            shown["box"] = list(box(at.axis.grid, (batch.shape[-2], batch.shape[-1])))
         return shown
 
     def _publish_effects(self) -> None:
@@ -372,7 +371,9 @@ class NeuronDesk:
         if at.axis is None or at.axis.grid is None or reference is None:
             return query if query < at.tokens else None
         prefix, cell = position(query, reference, at.axis)
-        return prefix if cell is None else len(at.axis.prefix) + cell
+        if cell is None:
+            return prefix
+        return next((token for _, token in at.axis.find(cell)), None)
 
     def _map(
         self, at: Site, layer: int, neuron: int, image: int, values: np.ndarray
@@ -390,7 +391,7 @@ class NeuronDesk:
         reference = self._reference_of()
         return {
             **shown,
-            "values": values[len(names) :].reshape(grid.rows, grid.cols),
+            "values": at.axis.laid_out(values),
             "box": list(box(grid, (size[0], size[1]))),
             "prefix": {name: float(value) for name, value in zip(names, values, strict=False)},
             "reference": described(reference, (size[0], size[1])) or {},

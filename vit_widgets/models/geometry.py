@@ -90,6 +90,9 @@ class Grid:
         )
 
 
+_NO_PLACES = "the places of these tokens on the image are not known"
+
+
 @dataclass(frozen=True)
 class TokenAxis:
     """What the positions of a query or key axis are.
@@ -123,6 +126,31 @@ class TokenAxis:
             places[0, len(self.prefix) :] = np.arange(self.grid.size)
         return places
 
+    def laid_out(self, values: np.ndarray, group: int = 0) -> np.ndarray:
+        """Lay (..., position) out on the grid: (..., row, col), NaN where nothing lies.
+
+        Raises
+        ------
+        ValueError
+            If the places of the tokens are not known.
+
+        Examples
+        --------
+        >>> axis = TokenAxis(5, ("class",), Grid(2, 2, (16, 16)))
+        >>> axis.laid_out(np.arange(5.0)).tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
+        """
+        if self.grid is None:
+            raise ValueError(_NO_PLACES)
+        shape = (*values.shape[:-1], self.grid.rows, self.grid.cols)
+        if self.cells is None:
+            return values[..., len(self.prefix) :].reshape(shape)
+        cells = self.cells[group]
+        floats = values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64)
+        laid = np.full((*values.shape[:-1], self.grid.size), np.nan, dtype=floats.dtype)
+        laid[..., cells[cells >= 0]] = floats[..., cells >= 0]
+        return laid.reshape(shape)
+
     def find(self, token: int | str) -> list[tuple[int, int]]:
         """List group and position of a cell of the grid, or of a prefix token by its name.
 
@@ -137,8 +165,7 @@ class TokenAxis:
     def token(self, row: int, col: int) -> int:
         """Token index of a patch, counted from 0 with the prefix tokens first."""
         if self.grid is None:
-            msg = "the places of these tokens on the image are not known"
-            raise ValueError(msg)
+            raise ValueError(_NO_PLACES)
         if not (0 <= row < self.grid.rows and 0 <= col < self.grid.cols):
             msg = (
                 f"patch ({row}, {col}) is outside the grid: rows 0 to {self.grid.rows - 1}, "

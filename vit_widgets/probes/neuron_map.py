@@ -109,11 +109,9 @@ def neuron_map(cache: ActivationCache, layer: int, neuron: int, image: int = 0) 
             "cache.neurons has the activations as the model gives them"
         )
         raise ValueError(msg)
-    laid = np.full(axis.grid.size, np.nan, dtype=np.float32)
-    cells = axis.places[0, len(axis.prefix) :]
-    laid[cells] = values[image, len(axis.prefix) :, neuron].float().cpu().numpy()
+    tokens = values[image, :, neuron].float().cpu().numpy()
     return NeuronMap(
-        laid.reshape(axis.grid.rows, axis.grid.cols),
+        axis.laid_out(tokens),
         params={"model": cache.model.name, "layer": layer, "neuron": neuron, "image": image},
     )
 
