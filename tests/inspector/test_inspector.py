@@ -287,17 +287,19 @@ def test_a_model_opened_by_name_is_opened_once(monkeypatch):
 def test_the_copied_lines_make_the_view_again(net):
     """Breaks when the code that the page copies is not the call that made the view."""
     namespace = {"model": net, "images": PICTURES, "vw": vw}
-    first = vw.inspect(net, PICTURES, layer=1, query=30, image_index=2, direction="attended by")
+    first = vw.inspect(
+        net, PICTURES, layer=1, query=30, image_index=2, direction="attended by", neuron=7
+    )
     assert "transform" not in first.code
     given = vw.inspect(net, PICTURES, transform=vw.load(net).transform, labels=["a"])
     assert "images=images, transform=transform, labels=labels" in given.code
     assert given.wait(60)
     given.close()
     lines = first.code
-    for name in ("layer", "head", "query", "image_index", "direction"):
+    for name in ("layer", "head", "query", "image_index", "direction", "neuron", "tab"):
         lines = lines.replace("{" + name + "}", str(getattr(first, name)))
     again = eval(lines.splitlines()[-1], namespace)
-    assert (again.layer, again.query, again.image_index) == (1, 30, 2)
+    assert (again.layer, again.query, again.image_index, again.neuron) == (1, 30, 2, 7)
     assert again.direction == "attended by"
     assert np.array_equal(again.shown_maps(), first.shown_maps())
     for inspector in (first, again):

@@ -379,7 +379,8 @@ def inspect(
 
 
 _SELECTION = (
-    'layer={layer}, head={head}, query={query}, image_index={image_index}, direction="{direction}"'
+    "layer={layer}, head={head}, query={query}, image_index={image_index}, "
+    'direction="{direction}", neuron={neuron}, tab="{tab}"'
 )
 
 
