@@ -27,12 +27,16 @@ def test_selectivity_is_drawn_in_percent_of_each_layer(counts):
         "Told from the mean over an image",
         "Told from a sheet of printed paper",
     ]
-    found, chance = figures[0].marks
+    chance, found, names = figures[0].marks
     assert found.labels == ["object", "class"]
     assert np.allclose(found.y, 100 * counts.values[:2] / counts.neurons)
     assert np.allclose(chance.y, 100 * counts.chance[:2] / counts.neurons)
     assert chance.line_style == "dotted" != found.line_style
     assert found.colors == chance.colors  # so that each can be read beside its chance
+    assert list(names.text) == found.labels
+    assert names.colors == found.colors
+    gaps = np.diff(np.sort(names.y))
+    assert gaps.min() > 0.05 * figures[0].marks[0].scales["y"].max  # no name covers another
     assert "AUC ≥ 0.9" in figures[0].axes[1].label
     assert figures[0].axes[0].label == "layer"
 

@@ -10,15 +10,18 @@ import numpy as np
 if TYPE_CHECKING:
     from vit_widgets.probes import SelectiveCounts, SpatialVariance
 
-# Okabe and Ito's colours, told apart by colour-blind readers; without yellow, which white swallows.
+# Okabe and Ito's colours, told apart by colour-blind readers; grey for their black, which a dark
+# page swallows, and without their yellow, which a white one does.
 COLOURS = {
-    "object": "#000000",
+    "object": "#8a8a8a",
     "part": "#56b4e9",
     "class": "#0072b2",
     "texture": "#d55e00",
     "colour": "#cc79a7",
     "background": "#009e73",
 }
+_TEXT = "#808080"  # as legible on white as on black: bqplot's own turns orange on a dark page
+_LINE = 0.075  # height of a line of text, as a share of the figure's
 _ASKED_OF = {
     "patch": "Told from one patch",
     "image": "Told from the mean over an image",
@@ -59,19 +62,53 @@ def _percent(
 ) -> Any:
     import bqplot
 
-    x, y = bqplot.LinearScale(), bqplot.LinearScale(min=0)
+    top = 1.05 * max(float(np.nanmax(found)), float(np.nanmax(chance)), 1.0)
     layers = np.arange(found.shape[1])
+    # room for the names behind the last layer
+    x = bqplot.LinearScale(min=0, max=max(1.0, 1.35 * float(layers[-1])))
+    y = bqplot.LinearScale(min=0, max=top)
     shared = {"x": layers, "scales": {"x": x, "y": y}}
     colours = [COLOURS[kind] for kind in kinds]
     marks = [
-        bqplot.Lines(
-            y=found, colors=colours, labels=list(kinds), display_legend=True, marker="circle",
-            marker_size=24, **shared,
-        ),
         bqplot.Lines(y=chance, colors=colours, line_style="dotted", stroke_width=1.5, **shared),
-    ]  # fmt: skip
+        bqplot.Lines(
+            y=found, colors=colours, labels=list(kinds), marker="circle", marker_size=24, **shared
+        ),
+        bqplot.Label(
+            x=np.full(len(kinds), layers[-1]),
+            y=apart(found[:, -1], _LINE * top),
+            text=list(kinds),
+            colors=colours,
+            default_size=12,
+            x_offset=8,
+            y_offset=4,
+            scales={"x": x, "y": y},
+        ),
+    ]
     axes = [_layers(x, layers), _axis(y, f"% of neurons with AUC ≥ {threshold:g}")]
     return _figure(title, marks, axes)
+
+
+def apart(places: np.ndarray, least: float) -> np.ndarray:
+    """Move labels up until none covers another, and no further.
+
+    Parameters
+    ----------
+    places
+        Where they would stand, float (label).
+    least
+        Distance that they need.
+
+    Examples
+    --------
+    >>> apart(np.array([0.0, 5.0, 0.5, 0.2]), least=1.0).tolist()
+    [0.0, 5.0, 2.0, 1.0]
+    """
+    moved = np.array(places, dtype=float)
+    below = -np.inf
+    for label in np.argsort(moved, kind="stable"):
+        below = moved[label] = max(moved[label], below + least)
+    return moved
 
 
 def spatial_variance(result: SpatialVariance) -> Any:
@@ -111,6 +148,7 @@ def _axis(scale: Any, label: str) -> Any:
         label=label,
         side="left",
         label_offset="44px",
+        label_color=_TEXT,
         grid_color="#8884",
         tick_style={"font-size": "11px"},
     )
@@ -122,6 +160,7 @@ def _layers(scale: Any, layers: np.ndarray) -> Any:
     return bqplot.Axis(
         scale=scale,
         label="layer",
+        label_color=_TEXT,
         tick_values=layers,
         tick_format="d",
         grid_lines="none",
@@ -137,9 +176,7 @@ def _figure(title: str, marks: Sequence[Any], axes: Sequence[Any]) -> Any:
         marks=list(marks),
         axes=list(axes),
         title=title,
-        title_style={"font-size": "13px"},
-        legend_location="top-left",
-        legend_style={"stroke-width": 0, "fill-opacity": 0},
+        title_style={"font-size": "13px", "fill": _TEXT},
         fig_margin={"top": 40, "bottom": 44, "left": 60, "right": 20},
         animation_duration=0,
         layout=ipywidgets.Layout(width="420px", height="300px"),
