@@ -372,7 +372,7 @@ def inspect(
         transform=transform,
         labels=labels,
     )
-    index = opening.index_of(model, index)
+    index = opening.index_of(model, held, index)
     return Inspector(
         held, read, names, index, opening.opened_by(model), **{"code": code, **begin, **view}
     )

@@ -209,7 +209,7 @@ def inspect_neurons(
         transform=transform,
         labels=labels,
     )
-    index = opening.index_of(model, index)
+    index = opening.index_of(model, held, index)
     return NeuronInspector(
         held, read, names, index, None, opening.opened_by(model), **{"code": code, **view}
     )

@@ -47,9 +47,9 @@ def opened_by(model: object) -> str:
     return f'vw.load("{model}")' if isinstance(model, str) else "model"
 
 
-def index_of(model: object, index: NeuronIndex | None) -> NeuronIndex | None:
+def index_of(model: object, held: VisionModel, index: NeuronIndex | None) -> NeuronIndex | None:
     """Give the index that the user passed, or the one that comes with the bundled model."""
-    return bundled_index() if index is None and model == "demo" else index
+    return bundled_index(held) if index is None and model == "demo" else index
 
 
 def pictures(model: VisionModel, images: object) -> tuple[list[Picture], list[str]]:
