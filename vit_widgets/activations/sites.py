@@ -182,11 +182,11 @@ def sites(
             msg = "space 'output' has no layers to count: name a module, layer='blocks.3.mlp.fc1'"
         raise ValueError(msg)
     model = load(model)
-    batch = _example(model, images)
+    shape = _shape(model, images)
     known = _known.setdefault(model.module, {})
-    question = (space, batch.shape[1:], model.forward, model.grid)
+    question = (space, shape, model.forward, model.grid)
     if question not in known:
-        found = _FINDERS[space](model, batch)
+        found = _FINDERS[space](model, _noise(shape))
         known[question] = tuple(replace(one, layer=layer) for layer, one in enumerate(found))
     if not known[question]:
         msg = f"{model.name} has no {space}: {_MISSING[space]}"
@@ -247,15 +247,19 @@ _MISSING = {
 }
 
 
-def _example(model: VisionModel, images: object) -> torch.Tensor:
-    """Make two images of noise of the size that is used: the user's, or the model's own.
-
-    Two, so that the axis of the images shows; noise, so that a value is recognised by what it is.
-    """
+def _shape(model: VisionModel, images: object) -> torch.Size:
+    """Give the shape of one input: of the user's images, or of the model's own size."""
     if images is None:
         grey = Image.new("RGB", (64, 64), (128, 128, 128))
         images = [[grey] * (model.clip.frames or 8)] if model.clip is not None else grey
-    shape = model.batch(images).shape[1:]
+    return model.batch(images).shape[1:]
+
+
+def _noise(shape: Sequence[int]) -> torch.Tensor:
+    """Make two inputs.
+
+    Two, so that the axis of the images shows; noise, so that a value is recognised by what it is.
+    """
     return torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
 
 
@@ -517,7 +521,7 @@ def _output(model: VisionModel, path: str, images: object) -> Site:
         some = [name for name in modules if name][:: max(1, len(modules) // 6)][:6]
         msg = f"{model.name} has no module {path!r}; its modules are called {', '.join(some)}, …"
         raise ValueError(msg)
-    batch = _example(model, images)
+    batch = _noise(_shape(model, images))
     [*calls] = _calls(model, batch, [path])
     value = calls[0].returned if calls else None
     if value is None or value.ndim < 2:

@@ -8,9 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from PIL import Image
 
 from vit_widgets.activations import Site
+from vit_widgets.inspector.pictures import thumbnail
 from vit_widgets.jobs import Job
 from vit_widgets.models import VisionModel
 from vit_widgets.probes.feature_visualization import FeatureRun, Settings
@@ -116,7 +116,7 @@ class Atlas:
         layer, neurons = self._neurons
         made = run.result()
         for neuron, picture, value in zip(neurons, run.images(), made.activation, strict=True):
-            self._cells[layer, neuron] = (_cell(picture), float(value))
+            self._cells[layer, neuron] = (thumbnail(picture, SIDE), float(value))
         while len(self._cells) > _HELD:
             self._cells.popitem(last=False)
 
@@ -134,10 +134,3 @@ class Atlas:
                     "note": f"optimised quickly, in {SETTINGS.steps} steps",
                 }
             )
-
-
-def _cell(picture: np.ndarray) -> np.ndarray:
-    image = Image.fromarray(picture)
-    scale = SIDE / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))

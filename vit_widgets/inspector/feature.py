@@ -46,7 +46,7 @@ class FeatureInspector(FeatureCanvas):
         self._space, self._sizes = settings.space, sizes
         layer = settings.layer if isinstance(settings.layer, int) else 0
         super().__init__(layer=layer, neuron=settings.neuron[0])
-        self._worker = Worker(self._failed)
+        self._worker = Worker(self.show_failure)
         self._live = LiveFeature(self, model, self._worker, opened_by=opened_by, settings=settings)
 
     @property
@@ -121,9 +121,6 @@ class FeatureInspector(FeatureCanvas):
         size = self.size_of("neuron") if self.ranges_known else None
         if size is not None and self.neuron >= size:
             self.neuron = size - 1
-
-    def _failed(self, error: BaseException) -> None:
-        self.show_error(f"{type(error).__name__}: {error}")
 
 
 def inspect_feature(

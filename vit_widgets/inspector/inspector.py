@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,10 +98,7 @@ class Inspector(InspectorPage):
         self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
         self._desk: NeuronDesk | None = None
-        begin = view.get("image_index", 0)
-        if not 0 <= begin < len(self._pictures):
-            msg = f"image_index {begin} is out of range: valid are 0 to {len(self._pictures) - 1}"
-            raise IndexError(msg)
+        begin = self._pictures.checked(view.get("image_index", 0))
         cache = self._pictures.captured(begin)  # the first picture is there when the cell ends
         self._anatomy = _Anatomy.of(cache)
         super().__init__(
@@ -113,7 +109,7 @@ class Inspector(InspectorPage):
             **{**_opening(cache), **view, **self._about(cache)},
         )
         self._publish_rows()
-        self._worker = Worker(self._failed)
+        self._worker = Worker(self.show_failure)
         self._worker.submit("statistics", self._publish_statistics)
         self._tab_changed(None)
 
@@ -286,10 +282,6 @@ class Inspector(InspectorPage):
         """Do what the tab of neurons asks for as long as it is open."""
         if self.tab == "neurons":
             self._request(kind, job)
-
-    def _failed(self, error: BaseException) -> None:
-        text = f"{type(error).__name__}: {error}"
-        self.show_error(text, "".join(traceback.format_exception(error)))
 
     def _selection(self) -> tuple[int, int, Any, tuple[int, ...]]:
         return (self.image_index, self.query, self.direction, tuple(self.pins))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,11 +57,8 @@ class NeuronInspector(NeuronPage):
         self.model, self.index = model, index
         self.feature: LiveFeature | None = None
         self._pictures = Pictures(model, pictures)
-        self._worker = Worker(self._failed)
-        begin = view.get("image_index", 0)
-        if not 0 <= begin < len(pictures):
-            msg = f"image_index {begin} is out of range: valid are 0 to {len(pictures) - 1}"
-            raise IndexError(msg)
+        self._worker = Worker(self.show_failure)
+        begin = self._pictures.checked(view.get("image_index", 0))
         desk = NeuronDesk(
             self,
             model,
@@ -115,10 +111,6 @@ class NeuronInspector(NeuronPage):
 
     def _reference(self) -> TokenAxis | None:
         return self._pictures.captured(self.image_index).placement.axis
-
-    def _failed(self, error: BaseException) -> None:
-        text = f"{type(error).__name__}: {error}"
-        self.show_error(text, "".join(traceback.format_exception(error)))
 
 
 class NeuronComparison(ipywidgets.VBox):

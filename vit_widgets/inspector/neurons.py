@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from vit_widgets.activations import Site, read, read_all, sites
 from vit_widgets.dataset import NeuronIndex
 from vit_widgets.dataset.comparison import most_specific
 from vit_widgets.inspector import description
+from vit_widgets.inspector.pictures import thumbnail
 from vit_widgets.inspector.places import box, described, position
 from vit_widgets.jobs import Job
 from vit_widgets.models import TokenAxis, VisionModel
@@ -298,7 +298,7 @@ class NeuronDesk:
         batch = torch.cat([self._model.batch(picture) for picture in pictures])
         with self._model.evaluating():
             values = read(self._model, at, self._model.to_device(batch))[..., neuron]
-        seen = [_thumbnail(self._model.picture(pixels)) for pixels in batch]
+        seen = [thumbnail(self._model.picture(pixels), THUMBNAIL) for pixels in batch]
         shown |= {"images": np.stack(seen), "note": at.note}
         if at.axis is not None and at.axis.grid is not None:
             shown["maps"] = at.axis.laid_out(values.float().cpu().numpy())
@@ -404,12 +404,3 @@ def _layer_around(path: str, blocks: Sequence[str]) -> int:
         if path == block or path.startswith(f"{block}."):
             return number
     return -1
-
-
-def _thumbnail(picture: np.ndarray) -> np.ndarray:
-    image = Image.fromarray(picture)
-    scale = THUMBNAIL / max(image.size)
-    if scale < 1:
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(image)

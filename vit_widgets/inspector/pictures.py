@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 
 from vit_widgets.activations import ActivationCache, capture
 from vit_widgets.activations.cache import Part
@@ -41,6 +42,19 @@ class Pictures:
     def __len__(self) -> int:
         return len(self._pictures)
 
+    def checked(self, index: int) -> int:
+        """Give an index back, or refuse it.
+
+        Raises
+        ------
+        IndexError
+            For a picture that there is not, naming the valid ones.
+        """
+        if not 0 <= index < len(self):
+            msg = f"image_index {index} is out of range: valid are 0 to {len(self) - 1}"
+            raise IndexError(msg)
+        return index
+
     def batch(self, index: int) -> torch.Tensor:
         """Preprocess one: (1, channels, height, width), on the CPU."""
         return self._model.batch(self._pictures[index])
@@ -65,3 +79,10 @@ def seen(cache: ActivationCache) -> np.ndarray:
     if picture.ndim == 4 and axis is not None and axis.grid is not None:
         return strip(picture, axis.grid)
     return picture[0] if picture.ndim == 4 else picture  # without places there is no frame to tell
+
+
+def thumbnail(picture: np.ndarray, side: int) -> np.ndarray:
+    """Scale a picture (row, col, 3) down to a longer side in pixels; a smaller one stays."""
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(image)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import threading
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,11 @@ class VitWidget(anywidget.AnyWidget):
     def show_error(self, text: str, detail: str = "") -> None:
         """Show an error inside the widget; what was drawn stays."""
         self.publish(status={**READY, "state": "error", "text": text, "detail": detail})
+
+    def show_failure(self, error: BaseException) -> None:
+        """Show what was raised inside the widget, its traceback folded away."""
+        text = f"{type(error).__name__}: {error}"
+        self.show_error(text, "".join(traceback.format_exception(error)))
 
     def picture(self) -> Image.Image | None:
         """Draw what can be shown without a page; ``None`` if there is nothing to show."""

@@ -4,7 +4,7 @@ import { activation, tokenName } from "../lib/format";
 import { type Axis, type Place, placeAt, placeIn, type Tokens, tokenUnder } from "../lib/geometry";
 import { isArrow, moveQuery } from "../lib/keyboard";
 import { type NeuronMap, SELECTION, standingOf } from "../lib/neuron";
-import { fade, heatOf, meanOf, rangeOf } from "../lib/neuron_scale";
+import { heatOf, meanOf, rangeOf } from "../lib/neuron_scale";
 import { type RawAxis, readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
 import { type Local, local } from "../lib/store";
@@ -12,6 +12,7 @@ import { isPacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, listen, onResize, setText, sizeCanvas } from "./dom";
 import { drawImageStrip } from "./image_strip";
 import { section, staleLabel, whoseAnswer } from "./neuron_answer";
+import { neuronScene } from "./neuron_scene";
 import { paintOverlay } from "./overlay_painter";
 import { photoCache } from "./photo";
 import { paintCells } from "./pixels";
@@ -193,21 +194,14 @@ export function drawNeuronImage(
       context2d(canvas),
       { x: 0, y: 0, width: canvas.width, height: canvas.height },
       canvas.width / size.width,
-      {
+      neuronScene(store, {
         photo,
         heat: map && axis ? heatOf(map.values, axis.rows, axis.cols, range) : null,
-        values: null,
         map: axis,
         asked: axis,
-        colormap: store.get("colormap"),
-        opacity: store.get("opacity"),
-        fade,
-        drawing: store.get("drawing"),
-        contour: 0,
         query: map && image.asked(),
-        pins: [],
         pointed: map && image.pointed.get(),
-      },
+      }),
     );
   }
   view.paintOn(

@@ -1,11 +1,12 @@
 // The most activating images as a picture, drawn at twice the size: for slides and reports.
 import { activation, grouped } from "../lib/format";
 import { selectionOf, type TopImages } from "../lib/neuron";
-import { fade, heatOf, rangeOf } from "../lib/neuron_scale";
+import { heatOf, rangeOf } from "../lib/neuron_scale";
 import { readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
 import { context2d } from "./dom";
 import { saveCanvas } from "./download";
+import { ALONE, neuronScene } from "./neuron_scene";
 import { readTop } from "./neuron_top";
 import { paintOverlay } from "./overlay_painter";
 import type { View } from "./view";
@@ -70,21 +71,13 @@ export function drawNeuronPng({ store, root }: View<NeuronPageState>): HTMLCanva
     const x = PADDING + (i % COLUMNS) * (TILE + GAP);
     const y = TOP + Math.floor(i / COLUMNS) * (height + 36);
     const own = maps[i] ? rangeOf(maps[i]) : shared;
-    paintOverlay(context, { x, y, width: TILE, height }, 1, {
-      photo: only ? null : one,
+    const scene = neuronScene(store, {
+      photo: one,
       heat: mapped ? heatOf(maps[i], rows, cols, together ? shared : own) : null,
-      values: null,
       map,
-      asked: null,
-      colormap: store.get("colormap"),
-      opacity: only ? 1 : store.get("opacity"),
-      fade: only ? () => 1 : fade,
-      drawing: store.get("drawing"),
-      contour: 0,
-      query: null,
-      pins: [],
-      pointed: null,
+      ...(only && ALONE),
     });
+    paintOverlay(context, { x, y, width: TILE, height }, 1, scene);
     write(`#${i + 1} ${labels[i] || names[i] || ""}`, x, y + height + 15, "12px", grey);
     write(activation(scores[i]), x + TILE, y + height + 15, "600 12px", style.color, true);
   });

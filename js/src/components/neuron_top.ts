@@ -2,13 +2,14 @@
 import { gradient } from "../lib/colormap";
 import { activation } from "../lib/format";
 import type { TopImages } from "../lib/neuron";
-import { fade, heatOf, type Range, rangeOf } from "../lib/neuron_scale";
+import { heatOf, type Range, rangeOf } from "../lib/neuron_scale";
 import { readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
 import { same } from "../lib/store";
 import { isPacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, onResize, setText, sizeCanvas } from "./dom";
 import { paintAnswer, section } from "./neuron_answer";
+import { ALONE, neuronScene } from "./neuron_scene";
 import { paintOverlay } from "./overlay_painter";
 import { makePhoto, type Photo } from "./photo";
 import { segmented } from "./segmented";
@@ -146,21 +147,13 @@ export function drawNeuronTop(element: HTMLElement, view: View<NeuronPageState>)
       const box = { x: 0, y: 0, width: tile.canvas.width, height: tile.canvas.height };
       const only = view === "map" && mapped;
       const scaling = together ? shared : (own ?? shared);
-      paintOverlay(context2d(tile.canvas), box, tile.canvas.width / width, {
-        photo: only ? null : photo,
+      const scene = neuronScene(store, {
+        photo,
         heat: mapped ? heatOf(maps[i], rows, cols, scaling) : null,
-        values: null,
         map: axis,
-        asked: null,
-        colormap: store.get("colormap"),
-        opacity: only ? 1 : store.get("opacity"),
-        fade: only ? () => 1 : fade,
-        drawing: store.get("drawing"),
-        contour: 0,
-        query: null,
-        pins: [],
-        pointed: null,
+        ...(only && ALONE),
       });
+      paintOverlay(context2d(tile.canvas), box, tile.canvas.width / width, scene);
     });
     legend.hidden = !mapped;
     colours.style.background = gradient(store.get("colormap"));
