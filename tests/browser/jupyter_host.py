@@ -183,11 +183,16 @@ class NotebookPage:
             raise AssertionError("\n".join(self.problems))
 
     def close(self) -> None:
-        """Close the page; its kernel ends, too, so that kernels do not pile up in a session."""
+        """Close the page; its kernel ends, too, so that kernels do not pile up in a session.
+
+        The page goes first: a kernel that is told to end while a thread of it sends breaks off in
+        the middle of a message (pyzmq refuses buffers that it would not copy, "during shutdown"),
+        and the next message is read as the rest of that one. ``stream.stdout`` is no picture.
+        """
+        self.page.close()
         with contextlib.suppress(urllib.error.HTTPError):
             for session in self.host._call("GET", "/api/sessions"):
                 self.host._call("DELETE", f"/api/sessions/{session['id']}")
-        self.page.close()
 
     def wait_until_ready(self) -> None:
         """Wait for the application, the cells, the restored layout and an idle kernel."""
