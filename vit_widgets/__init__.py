@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         InspectorPage,
         LayerSlider,
         NeuronPage,
+        PatchFeatures,
         PatchOverlay,
     )
 
@@ -52,6 +53,7 @@ _HOMES = {
     "LayerSlider": "vit_widgets.widgets",
     "FeatureCanvas": "vit_widgets.widgets",
     "HeadGrid": "vit_widgets.widgets",
+    "PatchFeatures": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
     "NeuronPage": "vit_widgets.widgets",
@@ -78,6 +80,7 @@ __all__ = [
     "NeuronComparison",
     "NeuronInspector",
     "NeuronPage",
+    "PatchFeatures",
     "PatchOverlay",
     "VisionModel",
     "__version__",

@@ -5,6 +5,7 @@ import {
   inspectorDefaults,
   layerSliderDefaults,
   neuronPageDefaults,
+  patchFeaturesDefaults,
   patchOverlayDefaults,
 } from "../src/lib/state";
 import traits from "./fixtures/traits.json";
@@ -17,6 +18,7 @@ test.each([
   ["PatchOverlay", patchOverlayDefaults],
   ["FeatureCanvas", featureCanvasDefaults],
   ["NeuronPage", neuronPageDefaults],
+  ["PatchFeatures", patchFeaturesDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
   expect(defaults).toEqual(traits[name]);

@@ -16,6 +16,7 @@ WIDGETS = (
     vw.PatchOverlay,
     vw.FeatureCanvas,
     vw.NeuronPage,
+    vw.PatchFeatures,
     vw.InspectorPage,
 )
 OF_IPYWIDGETS = {"layout", "tabbable", "tooltip"}

@@ -28,6 +28,9 @@ PARTS: tuple[Part, ...] = ("attention", "tokens", "neurons")
 _placements: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Placement]] = (
     weakref.WeakKeyDictionary()
 )
+_output_places: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, tuple[OutputPlace, ...]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,9 +120,15 @@ class ActivationCache:
 
     @functools.cached_property
     def _token_places(self) -> tuple[OutputPlace, ...]:
-        return places_of_outputs(
-            self.model, self._seen, tuple(self.images.shape), self.blocks, self._tokens or ()
-        )
+        model, tokens = self.model, self._tokens or ()
+        known = _output_places.setdefault(model.module, {})
+        sizes = (tuple(self.images.shape[1:]), *(tuple(one.shape[1:]) for one in tokens))
+        question = (sizes, self.blocks, model.forward, model.grid)
+        if question not in known:
+            known[question] = places_of_outputs(
+                model, self._seen, tuple(self.images.shape), self.blocks, tokens
+            )
+        return known[question]
 
     @property
     def neurons(self) -> tuple[torch.Tensor, ...]:

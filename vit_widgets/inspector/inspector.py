@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from vit_widgets.inspector.atlas import Atlas
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
 from vit_widgets.inspector.live_feature import LiveFeature
 from vit_widgets.inspector.neurons import NeuronDesk
+from vit_widgets.inspector.patch_features import PatchFeatureDesk
 from vit_widgets.inspector.pictures import Pictures, seen
+from vit_widgets.inspector.tokens import TokenSource
 from vit_widgets.jobs import Job, Worker
 from vit_widgets.models import VisionModel
 from vit_widgets.models.images import Picture
@@ -26,6 +29,7 @@ from vit_widgets.models.preprocessing import Transform
 from vit_widgets.probes import layer_statistics
 from vit_widgets.widgets import InspectorPage
 from vit_widgets.widgets.base import READY
+from vit_widgets.widgets.inspector_page import TABS
 from vit_widgets.widgets.maps import Layer, Packet, packet
 
 # Layers are shown as they come when all of them take longer than this to pack, in seconds.
@@ -35,6 +39,9 @@ _PATIENCE = 0.15
 _DEMO_OPENING = {"layer": 4, "head": 3}
 
 _ENTROPY = "mean entropy, nats"
+
+# Who answers in the tabs about tokens.
+_TOKEN_DESKS = {"features": PatchFeatureDesk}
 
 
 class _Superseded(Exception):  # noqa: N818 - a signal, not an error
@@ -98,6 +105,7 @@ class Inspector(InspectorPage):
         self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
         self._desk: NeuronDesk | None = None
+        self._token_desks: dict[str, PatchFeatureDesk] = {}
         begin = self._pictures.checked(view.get("image_index", 0))
         cache = self._pictures.captured(begin)  # the first picture is there when the cell ends
         self._anatomy = _Anatomy.of(cache)
@@ -105,7 +113,7 @@ class Inspector(InspectorPage):
             image_names=list(names),
             thumbnails=opening.strip(model, pictures),
             title=model.name,
-            tabs=["attention", "neurons"],
+            tabs=list(TABS),
             **{**_opening(cache), **view, **self._about(cache)},
         )
         self._publish_rows()
@@ -157,6 +165,8 @@ class Inspector(InspectorPage):
     def _tab_changed(self, _change: object) -> None:
         if self.tab == "neurons":
             self._request("neurons", self._answer_neurons)
+        elif self.tab in _TOKEN_DESKS:
+            self._request(self.tab, self._answer_tokens)
 
     def _request(self, kind: str, job: Any) -> None:
         if getattr(self, "_worker", None) is not None:
@@ -260,7 +270,7 @@ class Inspector(InspectorPage):
             self.model,
             self._pictures.batch,
             lambda: self.cache.placement.axis,
-            self._while_neurons,
+            functools.partial(self._while_open, "neurons"),
             index=self.index,
             layers=[record.name for record in self.cache.attention],
             first_image=self.image_index,
@@ -273,14 +283,25 @@ class Inspector(InspectorPage):
             layer=lambda: self.neuron_layer,
             opened_by=self._opened_by,
         )
-        atlas = Atlas(self, self.model, desk.site, self._while_neurons)
+        atlas = Atlas(self, self.model, desk.site, functools.partial(self._while_open, "neurons"))
         desk.observe()
         atlas.observe()
         return desk
 
-    def _while_neurons(self, kind: str, job: Job) -> None:
-        """Do what the tab of neurons asks for as long as it is open."""
-        if self.tab == "neurons":
+    def _answer_tokens(self) -> None:
+        """Answer for the tokens of the layer in view, in the tab that is open."""
+        tab = self.tab
+        if tab not in self._token_desks and tab in _TOKEN_DESKS:
+            source = TokenSource(self, self._pictures.tokens)
+            desk = _TOKEN_DESKS[tab](self, source, functools.partial(self._while_open, tab))
+            desk.observe()
+            self._token_desks[tab] = desk
+        if tab in self._token_desks:
+            self._token_desks[tab].answer()
+
+    def _while_open(self, tab: str, kind: str, job: Job) -> None:
+        """Do what a tab asks for as long as it is open."""
+        if self.tab == tab:
             self._request(kind, job)
 
     def _selection(self) -> tuple[int, int, Any, tuple[int, ...]]:

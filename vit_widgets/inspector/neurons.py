@@ -14,7 +14,7 @@ from vit_widgets.dataset import NeuronIndex
 from vit_widgets.dataset.comparison import most_specific
 from vit_widgets.inspector import description
 from vit_widgets.inspector.pictures import thumbnail
-from vit_widgets.inspector.places import box, described, position
+from vit_widgets.inspector.places import box, described, layer_around, position
 from vit_widgets.jobs import Job
 from vit_widgets.models import TokenAxis, VisionModel
 from vit_widgets.probes import neuron_effect
@@ -115,7 +115,7 @@ class NeuronDesk:
             "neuron_of_layer": [],
         }
         if self._layers is not None:
-            about["neuron_of_layer"] = [_layer_around(path, names) for path in self._layers]
+            about["neuron_of_layer"] = [layer_around(path, names) for path in self._layers]
         if self._index is None:
             return {**about, "index_note": SCAN_FIRST}
         return {
@@ -396,11 +396,3 @@ class NeuronDesk:
             "prefix": {name: float(value) for name, value in zip(names, values, strict=False)},
             "reference": described(reference, (size[0], size[1])) or {},
         }
-
-
-def _layer_around(path: str, blocks: Sequence[str]) -> int:
-    """Find the layer of neurons in the same block as an attention; -1 where there is none."""
-    for number, block in enumerate(blocks):
-        if path == block or path.startswith(f"{block}."):
-            return number
-    return -1

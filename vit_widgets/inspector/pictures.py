@@ -15,8 +15,6 @@ from vit_widgets.models import VisionModel
 from vit_widgets.models.images import Picture
 from vit_widgets.models.video import strip
 
-_KEPT: tuple[Part, ...] = ("attention",)
-
 
 class Pictures:
     """Pictures that one view looks at.
@@ -37,6 +35,7 @@ class Pictures:
 
     def __init__(self, model: VisionModel, pictures: Sequence[Picture]) -> None:
         self._model, self._pictures = model, list(pictures)
+        self._kept: tuple[Part, ...] = ("attention",)
         self._owner = object()
 
     def __len__(self) -> int:
@@ -60,12 +59,18 @@ class Pictures:
         return self._model.batch(self._pictures[index])
 
     def captured(self, index: int) -> ActivationCache:
-        """Give what a forward of one left: attention only; run once as long as there is room."""
+        """Give what a forward of one left: attention; run once as long as there is room."""
+        kept = self._kept
 
         def run() -> ActivationCache:
-            return capture(self._model, self.batch(index), keep=_KEPT)
+            return capture(self._model, self.batch(index), keep=kept)
 
-        return captures.get((self._owner, index), run)
+        return captures.get((self._owner, index, kept), run)
+
+    def tokens(self, index: int) -> ActivationCache:
+        """Give what a forward of one left, with its tokens; from now on all are kept so."""
+        self._kept = ("attention", "tokens")
+        return self.captured(index)
 
     def forget(self) -> None:
         """Make room: what was captured is let go."""

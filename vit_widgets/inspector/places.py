@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vit_widgets.export import Box
 from vit_widgets.models import Grid, TokenAxis
 from vit_widgets.widgets.maps import Axis, token_axis
@@ -50,3 +52,11 @@ def position(token: int, reference: TokenAxis, axis: TokenAxis) -> Position:
         return (axis.prefix.index(name) if name in axis.prefix else None), None
     place = axis.grid.at(*reference.grid.center(*divmod(patch, reference.grid.cols)))
     return None, None if place is None else place[0] * axis.grid.cols + place[1]
+
+
+def layer_around(path: str, blocks: Sequence[str]) -> int:
+    """Find the block that an attention is in, both by their paths; -1 where there is none."""
+    for number, block in enumerate(blocks):
+        if path == block or path.startswith(f"{block}."):
+            return number
+    return -1

@@ -81,9 +81,9 @@ def patch_tokens(cache: ActivationCache, layer: int, image: int = 0) -> PatchTok
             "cannot be told; cache.tokens has them as the model gives them"
         )
         raise ValueError(msg)
-    values = tokens[image]
+    mine = tokens[image]
     # NumPy has no bfloat16, and what is computed from half precision should not round again
-    values = (values if values.dtype == torch.float64 else values.float()).cpu().numpy()
+    values = (mine if mine.dtype == torch.float64 else mine.float()).cpu().numpy()
     patches = np.moveaxis(axis.laid_out(values.T), 0, -1).reshape(axis.grid.size, -1)
     wrong = int((~np.isfinite(patches)).any(axis=1).sum())
     if wrong:

@@ -5,6 +5,7 @@ from vit_widgets.widgets.head_grid import HeadGrid
 from vit_widgets.widgets.inspector_page import InspectorPage
 from vit_widgets.widgets.layer_slider import LayerSlider
 from vit_widgets.widgets.neuron_page import NeuronPage
+from vit_widgets.widgets.patch_features import PatchFeatures
 from vit_widgets.widgets.patch_overlay import PatchOverlay
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "InspectorPage",
     "LayerSlider",
     "NeuronPage",
+    "PatchFeatures",
     "PatchOverlay",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traitlets
 
-from vit_widgets.widgets.base import VitWidget
+from vit_widgets.widgets.base import Indices, VitWidget
 from vit_widgets.widgets.traits import Pixels
 
 COLORMAPS = ("magma", "viridis", "cividis", "inferno", "gray")
@@ -41,3 +41,15 @@ class ImageWidget(ColorMapped):
     image_name = traitlets.Unicode("").tag(sync=True)
     opacity = traitlets.Float(0.75, min=0, max=1).tag(sync=True)
     drawing = traitlets.Enum(("smooth", "patches"), "smooth").tag(sync=True)
+
+
+class Pinned(VitWidget):
+    """Base of the components that hold queries for comparison.
+
+    Attributes
+    ----------
+    pins : list of int
+        Queries held for comparison, at most eight.
+    """
+
+    pins = Indices("query", most=8, doc="Queries held for comparison.")

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import traitlets
 from PIL import Image
 
 from vit_widgets.widgets.base import STATIC
 from vit_widgets.widgets.head_grid import HeadGrid
-from vit_widgets.widgets.layer_slider import LayerSlider
 from vit_widgets.widgets.neuron_page import NeuronPage
+from vit_widgets.widgets.patch_features import PatchFeatures
 from vit_widgets.widgets.patch_overlay import PatchOverlay
+from vit_widgets.widgets.token_page import TokenPage
 
-TABS = ("attention", "neurons")
+TOKEN_TABS: Mapping[str, type[TokenPage]] = {
+    "features": PatchFeatures,
+}
+"""Questions about tokens, and the widget that each of them is alone."""
+
+TABS = ("attention", "neurons", *TOKEN_TABS)
 
 
-class InspectorPage(LayerSlider, HeadGrid, PatchOverlay, NeuronPage):
+class InspectorPage(
+    HeadGrid,
+    PatchOverlay,
+    NeuronPage,
+    PatchFeatures,
+):
     """All components linked, as one output; it draws what it is given and asks nothing.
 
     Attributes
@@ -24,15 +37,18 @@ class InspectorPage(LayerSlider, HeadGrid, PatchOverlay, NeuronPage):
     predictions_note : str
         Said instead of, or under, the predictions.
     tab : str
-        The question that is open: ``"attention"`` or ``"neurons"``.
+        The question that is open: ``"attention"``, ``"neurons"`` or ``"features"``.
     tabs : list of str
         The questions that can be opened; empty: attention, and neurons where `neuron_counts` says
         that there are any.
+    tab_code : dict
+        Source of the page of a question, by its name: sent when it is first opened, so that a page
+        which nobody opens costs nothing.
 
     Notes
     -----
-    Other attributes are those of :class:`LayerSlider`, :class:`HeadGrid`, :class:`PatchOverlay` and
-    :class:`NeuronPage`.
+    Other attributes are those of :class:`LayerSlider`, :class:`HeadGrid`, :class:`PatchOverlay`,
+    :class:`NeuronPage` and :class:`PatchFeatures`.
     """
 
     _esm = STATIC / "inspector.js"
@@ -42,11 +58,21 @@ class InspectorPage(LayerSlider, HeadGrid, PatchOverlay, NeuronPage):
     predictions_note = traitlets.Unicode("").tag(sync=True)
     tab = traitlets.Enum(TABS, "attention").tag(sync=True)
     tabs = traitlets.List(traitlets.Enum(TABS)).tag(sync=True)
+    tab_code = traitlets.Dict().tag(sync=True)
+
+    @traitlets.observe("tab")
+    def _send_code(self, _change: object) -> None:
+        """Send the page of a question about tokens when it is first opened."""
+        if self.tab in TOKEN_TABS and self.tab not in self.tab_code:
+            source = str(TOKEN_TABS[self.tab]._esm)  # the module that is the widget alone
+            self.tab_code = {**self.tab_code, self.tab: source}
 
     def picture(self) -> Image.Image | None:
-        """Draw what the open tab shows: the overlay with the heads beside it, or the top images."""
+        """Draw what the open tab shows: the overlay with its heads, or what another tab has."""
         if self.tab == "neurons":
             return NeuronPage.picture(self)
+        if self.tab in TOKEN_TABS:
+            return TOKEN_TABS[self.tab].picture(self)
         left, right = PatchOverlay.picture(self), HeadGrid.picture(self)
         if left is None or right is None:
             return right or left

@@ -7,15 +7,15 @@ import traitlets
 from PIL import Image
 
 from vit_widgets import export
-from vit_widgets.widgets.base import STATIC, Indices
+from vit_widgets.widgets.base import STATIC
 from vit_widgets.widgets.head_grid import MapsWidget
-from vit_widgets.widgets.image import ImageWidget
+from vit_widgets.widgets.image import ImageWidget, Pinned
 from vit_widgets.widgets.maps import box_of, place_of
 from vit_widgets.widgets.traits import Maps
 from vit_widgets.widgets.wire import unpack
 
 
-class PatchOverlay(MapsWidget, ImageWidget):
+class PatchOverlay(MapsWidget, ImageWidget, Pinned):
     """The image, the chosen map over it, and a patch to ask about.
 
     Attributes
@@ -51,7 +51,6 @@ class PatchOverlay(MapsWidget, ImageWidget):
     _esm = STATIC / "patch_overlay.js"
 
     exact = Maps().tag(sync=True)
-    pins = Indices("query", most=8, doc="Queries held for comparison.")
     contour = traitlets.Float(0.0, min=0, max=1).tag(sync=True)
 
     def picture(self) -> Image.Image | None:

@@ -1,11 +1,14 @@
 // One page for all questions: a header, a tab for each, a footer. All parts share one store, so the
 // selection stays when the question changes; a tab is made when it is opened for the first time.
-import type { InspectorState, NeuronPageState, Tab } from "../lib/state";
+
+import type { TokenTab } from "../lib/state";
+import { type InspectorState, type NeuronPageState, type Tab, TOKEN_TABS } from "../lib/state";
 import { drawAttentionTab } from "./attention_tab";
 import { attribute, el } from "./dom";
 import { drawHeader } from "./header";
 import { drawNeuronTab } from "./neuron_tab";
 import { drawNotice } from "./status";
+import { importSource, type TabModule } from "./tab_module";
 import { drawTabs, openTab, type TabPanel } from "./tabs";
 import { type View, whileOpen } from "./view";
 
@@ -20,6 +23,10 @@ export interface OpenTab {
 
 const TAB_TRAITS = ["tab", "tabs", "neuron_counts"] as const;
 
+const TOKEN_TITLES: Record<TokenTab, string> = {
+  features: "Patch features",
+};
+
 export function drawInspector(element: HTMLElement, view: View<InspectorState>): void {
   const { store, signal } = view;
   const [header, bar, notice] = [el("header"), el("div"), el("div")];
@@ -31,6 +38,12 @@ export function drawInspector(element: HTMLElement, view: View<InspectorState>):
       panel: el("div"),
       exists: () => store.get("tabs").includes("neurons") || store.get("neuron_counts").length > 0,
     },
+    ...TOKEN_TABS.map((value) => ({
+      value,
+      text: TOKEN_TITLES[value],
+      panel: el("div"),
+      exists: () => store.get("tabs").includes(value),
+    })),
   ];
   element.classList.add("vw-inspector");
   element.append(header, bar, notice, ...panels.map(({ panel }) => panel));
@@ -45,18 +58,36 @@ export function drawInspector(element: HTMLElement, view: View<InspectorState>):
   drawTabs(bar, view, "tab", panels, TAB_TRAITS);
   const drawProblem = drawNotice(notice, view, () => made[now()]?.problem() ?? "");
 
-  function make(tab: Tab): OpenTab {
-    const own = whileOpen(view, TAB_TRAITS, () => now() === tab);
-    const panel = panels.find(({ value }) => value === tab)?.panel as HTMLElement;
-    if (tab === "neurons")
-      return drawNeuronTab(panel, own as unknown as View<NeuronPageState>, leave);
-    return drawAttentionTab(panel, own, leave, drawProblem);
-  }
   function open(): void {
-    made[now()] ??= make(now());
+    const tab = now();
+    const panel = panels.find(({ value }) => value === tab)?.panel as HTMLElement;
+    const own = whileOpen(view, TAB_TRAITS, () => now() === tab);
+    if (!made[tab] && tab === "attention")
+      made[tab] = drawAttentionTab(panel, own, leave, drawProblem);
+    else if (!made[tab] && tab === "neurons")
+      made[tab] = drawNeuronTab(panel, own as unknown as View<NeuronPageState>, leave);
+    else if (!made[tab]) fetchTab(tab as TokenTab, panel, own);
     view.drawn.set(() => made[now()]?.drawn() ?? "");
+    view.paint(drawProblem);
   }
-  for (const key of TAB_TRAITS) store.on(key, open, signal);
+  /** Opens again when the code of a tab has come. */
+  function fetchTab(tab: TokenTab, panel: HTMLElement, own: View<InspectorState>): void {
+    const source = store.get("tab_code")[tab];
+    const say = (text: string) =>
+      panel.replaceChildren(el("p", "vw-blank-text", { role: "status" }, text));
+    say(source ? "Opening." : "Python sends this page when it is opened for the first time.");
+    if (!source) return;
+    importSource<TabModule<InspectorState>>(source).then(
+      ({ drawTab }) => {
+        if (signal.aborted || made[tab]) return;
+        panel.replaceChildren();
+        made[tab] = drawTab(panel, own, leave);
+        open();
+      },
+      (error: Error) => say(`This page could not be opened: ${error.message}`),
+    );
+  }
+  for (const key of [...TAB_TRAITS, "tab_code"] as const) store.on(key, open, signal);
   open();
 
   view.paintOn(["status", "layer_labels", ...TAB_TRAITS], () => {

@@ -1,14 +1,23 @@
 // Draws an image with a map over it: for the large picture, the pins, and the PNG.
 import { colormapFor, pixelTable } from "../lib/colormap";
 import { outline, type Segment, smallestSet } from "../lib/contour";
-import { type Axis, type Box, boxOf, type Place, scaled, WHOLE, within } from "../lib/geometry";
+import {
+  type Axis,
+  type Box,
+  boxOf,
+  type Extent,
+  type Place,
+  scaled,
+  WHOLE,
+  within,
+} from "../lib/geometry";
 import type { Heat } from "../lib/heat";
 import type { Drawing } from "../lib/state";
 import { upsample } from "../lib/upsample";
 import { NO_VALUE } from "../lib/wire";
 import { context2d } from "./dom";
 import type { Photo } from "./photo";
-import { cellCanvas, levelPixels } from "./pixels";
+import { cellCanvas, dataCanvas, levelPixels } from "./pixels";
 import { AMBER } from "./view";
 
 export interface OverlayScene {
@@ -31,6 +40,12 @@ export interface OverlayScene {
   pins: readonly { place: Place; letter: string }[];
   /** A cell of the map. */
   pointed: Place | null;
+  /** Colours of the patches in place of a heat map, one pixel a patch: clusters, components. */
+  cells?: ImageData | null;
+  /** Sets of patches that are outlined, one number a patch. */
+  outlined?: readonly ArrayLike<number>[];
+  /** A rectangle over the picture, in fractions of it. */
+  frame?: Extent | null;
 }
 
 const SMOOTH_SIZE = 288; // pixels; the browser enlarges from there
@@ -41,7 +56,7 @@ type Context = CanvasRenderingContext2D;
 
 /** Paints into a box of the canvas; `ratio` is device pixels per CSS pixel, for line widths. */
 export function paintOverlay(context: Context, box: Box, ratio: number, scene: OverlayScene): void {
-  const { photo, heat, opacity } = scene;
+  const { photo, heat, cells, opacity } = scene;
   const under = scaled(within(scene.map?.extent ?? WHOLE, WHOLE), box);
   context.save();
   context.beginPath();
@@ -51,7 +66,7 @@ export function paintOverlay(context: Context, box: Box, ratio: number, scene: O
   context.imageSmoothingQuality = "high";
   if (photo) {
     context.drawImage(photo.plain, box.x, box.y, box.width, box.height);
-    context.globalAlpha = heat ? opacity : 0;
+    context.globalAlpha = heat || cells ? opacity : 0;
     context.drawImage(photo.muted, box.x, box.y, box.width, box.height);
     context.globalAlpha = 1;
   } else {
@@ -62,16 +77,48 @@ export function paintOverlay(context: Context, box: Box, ratio: number, scene: O
     paintBeside(context, box, under);
     paintHeat(context, under, heat, scene);
     paintMissing(context, under, heat, ratio);
-    if (scene.contour > 0 && scene.values) {
-      const set = smallestSet(scene.values, scene.contour);
-      const x = (col: number) => under.x + (col * under.width) / heat.cols;
-      const y = (row: number) => under.y + (row * under.height) / heat.rows;
-      const line = { width: 1.25 * ratio, halo: 3 * ratio };
-      paintOutline(context, outline(set, heat.rows, heat.cols), x, y, line);
-    }
+    if (scene.contour > 0 && scene.values)
+      paintSet(context, under, ratio, heat, smallestSet(scene.values, scene.contour));
   }
+  if (cells) {
+    paintBeside(context, box, under);
+    context.globalAlpha = opacity;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(dataCanvas(cells), under.x, under.y, under.width, under.height);
+    context.imageSmoothingEnabled = true;
+    context.globalAlpha = 1;
+  }
+  if (scene.map)
+    for (const set of scene.outlined ?? []) paintSet(context, under, ratio, scene.map, set);
+  if (scene.frame) paintFrame(context, scaled(within(scene.frame, WHOLE), box), ratio);
   paintMarks(context, box, ratio, scene);
   context.restore();
+}
+
+/** Outlines a set of patches. */
+function paintSet(
+  context: Context,
+  under: Box,
+  ratio: number,
+  { rows, cols }: { rows: number; cols: number },
+  set: ArrayLike<number>,
+): void {
+  const x = (col: number) => under.x + (col * under.width) / cols;
+  const y = (row: number) => under.y + (row * under.height) / rows;
+  const line = { width: 1.25 * ratio, halo: 3 * ratio };
+  paintOutline(context, outline(Uint8Array.from(set), rows, cols), x, y, line);
+}
+
+/** A dashed white rectangle with a dark rim. */
+function paintFrame(context: Context, { x, y, width, height }: Box, ratio: number): void {
+  context.lineWidth = 3 * ratio;
+  context.strokeStyle = "#0b0d1180";
+  context.strokeRect(x, y, width, height);
+  context.lineWidth = 1.5 * ratio;
+  context.strokeStyle = "#ffffffe6";
+  context.setLineDash([5 * ratio, 4 * ratio]);
+  context.strokeRect(x, y, width, height);
+  context.setLineDash([]);
 }
 
 /** What lies beside the map is darkened. */

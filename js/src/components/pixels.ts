@@ -32,6 +32,15 @@ export function cellCanvas(heat: Heat, table: Uint32Array): HTMLCanvasElement {
   return canvas;
 }
 
+/** Pixels as a picture that can be drawn enlarged. */
+export function dataCanvas(pixels: ImageData): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = pixels.width;
+  canvas.height = pixels.height;
+  context2d(canvas).putImageData(pixels, 0, 0);
+  return canvas;
+}
+
 /** An RGB image (height, width, 3) on a canvas of its own size. */
 export function rgbCanvas(rgb: ArrayLike<number>, width: number, height: number, start = 0) {
   const canvas = document.createElement("canvas");

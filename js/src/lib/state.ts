@@ -1,5 +1,6 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
+
 import type {
   FeatureFor,
   FeatureProgress,
@@ -10,6 +11,8 @@ import type {
 } from "./feature";
 import type { AnswerTraits, AtlasCells, AtlasRange, None } from "./neuron";
 import type { Direction, RawPacket } from "./packet";
+import { type FeaturesTraits, featuresTraits } from "./patch_features";
+import type { TokenLayer } from "./token_layer";
 import type { MaybePacked, Packed } from "./wire";
 
 export const PROTOCOL = 2;
@@ -72,11 +75,14 @@ export type ImageState = {
   colormap: string;
 };
 
+/** Queries held for comparison. */
+export type PinState = { pins: number[] };
+
 export type PatchOverlayState = CommonState &
   RowState &
-  ImageState & {
+  ImageState &
+  PinState & {
     exact: RawPacket | Record<string, never>;
-    pins: number[];
     contour: number;
   };
 
@@ -129,7 +135,18 @@ export type NeuronPageState = PageState &
     atlas: AtlasCells | None;
   };
 
-export type Tab = "attention" | "neurons";
+/** Questions about tokens; the page of each comes when it is first opened. */
+export const TOKEN_TABS = ["features"] as const;
+export type TokenTab = (typeof TOKEN_TABS)[number];
+export type Tab = "attention" | "neurons" | TokenTab;
+
+/** What every page about tokens has. */
+export type TokenPageState = LayerSliderState &
+  PageState &
+  ImageState &
+  PinState & {
+    token_layer: TokenLayer | None;
+  };
 
 export interface Prediction {
   label: string;
@@ -139,12 +156,16 @@ export interface Prediction {
 export type InspectorState = LayerSliderState &
   HeadGridState &
   PatchOverlayState &
-  NeuronPageState & {
+  NeuronPageState &
+  PatchFeaturesState & {
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
     tabs: Tab[];
+    tab_code: Partial<Record<TokenTab, string>>;
   };
+
+export type PatchFeaturesState = TokenPageState & FeaturesTraits;
 
 const common: CommonState = {
   protocol: PROTOCOL,
@@ -217,14 +238,19 @@ export const featureCanvasDefaults: FeatureCanvasState = {
   feature_code: "",
 };
 
-export const neuronPageDefaults: NeuronPageState = {
-  ...featureCanvasDefaults,
-  ...picture,
+const page: PageState = {
+  ...common,
   title: "",
   subtitle: "",
   thumbnails: {},
   image_names: [],
   code: "",
+};
+
+export const neuronPageDefaults: NeuronPageState = {
+  ...featureCanvasDefaults,
+  ...page,
+  ...picture,
   neuron_counts: [],
   neuron_labels: [],
   neuron_of_layer: [],
@@ -249,15 +275,27 @@ export const neuronPageDefaults: NeuronPageState = {
   atlas: {},
 };
 
+const tokenPage: TokenPageState = {
+  ...layerSliderDefaults,
+  ...page,
+  ...picture,
+  pins: [],
+  token_layer: {},
+};
+
+export const patchFeaturesDefaults: PatchFeaturesState = { ...tokenPage, ...featuresTraits };
+
 export const inspectorDefaults: InspectorState = {
   ...layerSliderDefaults,
   ...headGridDefaults,
   ...patchOverlayDefaults,
   ...neuronPageDefaults,
+  ...patchFeaturesDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",
   tabs: [],
+  tab_code: {},
 };
 
 export const MOST_PINS = 8;

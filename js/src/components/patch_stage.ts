@@ -1,0 +1,179 @@
+// The image in view with something over its patches, on every page about tokens: the pointer and the
+// arrow keys choose a patch, and what is drawn is the page's own affair.
+import { tokenName } from "../lib/format";
+import { type Place, placeAt, placeIn, type Tokens, tokenUnder } from "../lib/geometry";
+import { isArrow, moveQuery } from "../lib/keyboard";
+import { pinLetter } from "../lib/selection";
+import type { TokenPageState } from "../lib/state";
+import { type Local, local } from "../lib/store";
+import { tokensOf } from "../lib/token_layer";
+import { isPacked, type MaybePacked } from "../lib/wire";
+import { attribute, context2d, el, listen, onResize, sizeCanvas } from "./dom";
+import { type OverlayScene, paintOverlay } from "./overlay_painter";
+import { type Photo, photoCache } from "./photo";
+import type { View } from "./view";
+
+export interface PatchStage {
+  stage: HTMLElement;
+  /** The patch under the pointer. */
+  pointed: Local<Place | null>;
+  /** Draws again, with everything else that changed in this frame. */
+  repaint(): void;
+  /** What is drawn now, for a PNG. */
+  scene(): OverlayScene;
+}
+
+export interface StageOptions {
+  /** What it is, for a screen reader: "similarity to patch (3, 4)". */
+  label(): string;
+  /** What lies over the picture; `map` is the axis of the tokens unless it says another. */
+  over(): Partial<OverlayScene>;
+  /** Where the patches lie; those of the layer in view unless given. */
+  tokens?(): Tokens | null;
+  /** The picture; the image in view unless given. */
+  picture?(): MaybePacked;
+  /** The patch that is marked; the query unless given. */
+  marked?(tokens: Tokens): Place | null;
+  /** A patch was chosen; sets the query unless given. */
+  choose?(token: number, place: Place): void;
+  /** Takes pointer events first, e.g. to paint a mask; true: handled. */
+  drag?(kind: "down" | "move" | "up", place: Place | null, event: PointerEvent): boolean;
+}
+
+export function drawPatchStage<S extends TokenPageState>(
+  element: HTMLElement,
+  view: View<S>,
+  options: StageOptions,
+): PatchStage {
+  const { signal } = view;
+  const store = view.store as unknown as View<TokenPageState>["store"];
+  const photoOf = photoCache();
+  const pointed = local<Place | null>(null);
+  const canvas = el("canvas", "vw-overlay-canvas", { "aria-hidden": "true" });
+  const stage = el("div", "vw-stage", {
+    tabindex: 0,
+    role: "application",
+    "aria-roledescription": "patches",
+    "data-focus": "picture",
+  });
+  stage.append(canvas);
+  element.append(stage);
+  const tokens = () => (options.tokens ? options.tokens() : tokensOf(store));
+
+  function under(event: MouseEvent): Place | null {
+    const axis = tokens()?.asked;
+    const box = stage.getBoundingClientRect();
+    if (!axis || box.width === 0) return null;
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    return placeAt(x / box.width, y / box.height, axis);
+  }
+  function point(place: Place | null): void {
+    const was = pointed.get();
+    if (was?.row !== place?.row || was?.col !== place?.col) pointed.set(place);
+  }
+  const dragged = (kind: "down" | "move" | "up", event: PointerEvent) =>
+    options.drag?.(kind, under(event), event) ?? false;
+  listen(
+    stage,
+    "pointermove",
+    (event) => {
+      if (event.pointerType !== "touch") point(under(event)); // a finger cannot hover
+      dragged("move", event);
+    },
+    signal,
+  );
+  listen(stage, "pointerleave", () => point(null), signal);
+  let handled = false;
+  listen(
+    stage,
+    "pointerdown",
+    (event) => {
+      handled = dragged("down", event);
+      if (handled) stage.setPointerCapture(event.pointerId);
+    },
+    signal,
+  );
+  for (const kind of ["pointerup", "pointercancel"] as const)
+    listen(stage, kind, (event) => dragged("up", event), signal);
+
+  function choose(place: Place): void {
+    const on = tokens();
+    const token = on && tokenUnder(place, on);
+    if (token === null) return;
+    if (options.choose) options.choose(token, place);
+    else store.set("query", token);
+  }
+  listen(
+    stage,
+    "click",
+    (event) => {
+      const place = under(event);
+      if (place && !handled) choose(place);
+    },
+    signal,
+  );
+  listen(
+    stage,
+    "keydown",
+    (event) => {
+      const on = tokens();
+      if (!on || !isArrow(event.key)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      store.set("query", moveQuery(store.get("query"), event.key, on));
+    },
+    signal,
+  );
+
+  function photo(): Photo | null {
+    const packed = options.picture ? options.picture() : store.get("image");
+    return photoOf(isPacked(packed) ? packed : null);
+  }
+  function scene(): OverlayScene {
+    const on = tokens();
+    return {
+      photo: photo(),
+      heat: null,
+      values: null,
+      map: on?.asked ?? null,
+      asked: on?.asked ?? null,
+      colormap: store.get("colormap"),
+      opacity: store.get("opacity"),
+      fade: (size) => Math.min(1, 1.2 * size),
+      drawing: store.get("drawing"),
+      contour: 0,
+      query: on && (options.marked ? options.marked(on) : placeIn(store.get("query"), on)),
+      pins: store.get("pins").flatMap((pin, i) => {
+        const place = on && placeIn(pin, on);
+        return place ? [{ place, letter: pinLetter(i) }] : [];
+      }),
+      pointed: pointed.get(),
+      ...options.over(),
+    };
+  }
+  function draw(): void {
+    const now = scene();
+    const { map } = now;
+    const aspect = now.photo ? now.photo.width / now.photo.height : map ? map.cols / map.rows : 1;
+    stage.style.setProperty("--vw-aspect", String(aspect));
+    const asked = tokens();
+    const where = asked ? `; ${tokenName(store.get("query"), asked)}: arrows move` : "";
+    attribute(stage, { "aria-label": `${options.label()}${where}` });
+    if (!sizeCanvas(canvas, size.width, size.height)) return;
+    const box = { x: 0, y: 0, width: canvas.width, height: canvas.height };
+    paintOverlay(context2d(canvas), box, canvas.width / size.width, now);
+  }
+  const repaint = () => view.paint(draw);
+  view.paintOn(
+    [
+      ...(["image", "image_index", "layer", "query", "pins", "token_layer"] as const),
+      ...(["opacity", "drawing", "colormap"] as const),
+    ],
+    draw,
+  );
+  pointed.on(repaint);
+  view.theme.on(repaint);
+  const size = onResize(stage, repaint, signal);
+  return { stage, pointed, repaint, scene };
+}

@@ -1,0 +1,199 @@
+// What every page about tokens has around its own parts: prefix tokens to choose, keys, a footer.
+import { tokenName } from "../lib/format";
+import { clampIndex } from "../lib/geometry";
+import { togglePin } from "../lib/selection";
+import type { TokenPageState } from "../lib/state";
+import { current, tokensOf } from "../lib/token_layer";
+import { attribute, el, listen, setText } from "./dom";
+import { CONTROLS, keyList, TYPED } from "./keys";
+import { drawProgress, type Waiting } from "./status";
+import type { View } from "./view";
+
+const ANNOUNCE_MS = 600;
+
+export interface TokenFrame {
+  /** What the footer says of the patch that is looked at, in numbers; "" for nothing. */
+  say(): string;
+  /** Keys of this page beside those of all. */
+  keys: readonly [keys: string, meaning: string][];
+  /** Handles a key; true: handled. `control`: it was pressed in a control with keys of its own. */
+  press?(key: string, control: boolean): boolean;
+  /** Closes something on Escape; true: handled. */
+  escape?(): boolean;
+  /** Since when the picture on screen is not the one that is selected; null while it is. */
+  since?(): number | null;
+}
+
+/** Adds the list of keys and the footer; what it returns draws the footer again. */
+export function drawTokenFrame<S extends TokenPageState>(
+  element: HTMLElement,
+  full: View<S>,
+  frame: TokenFrame,
+  leave: () => boolean,
+): () => void {
+  const view = full as unknown as View<TokenPageState>;
+  const list = keyList([
+    ...frame.keys,
+    ["↑ ↓", "layer"],
+    ["arrows on the image", "the patch that is asked about"],
+    ["Space", "pin the patch; again to unpin"],
+    ["[ ]", "image"],
+    ["?", "this list"],
+  ]);
+  const footer = el("footer");
+  element.append(list.element, footer);
+  const draw = drawTokenFooter(footer, view, frame, list.toggle);
+  bindKeys(view, frame, {
+    help: list.toggle,
+    escape: () => list.close() || (frame.escape?.() ?? false) || leave(),
+  });
+  return draw;
+}
+
+function bindKeys(
+  view: View<TokenPageState>,
+  frame: TokenFrame,
+  own: { help(): boolean; escape(): boolean },
+): void {
+  const { root, store, signal } = view;
+  function step(key: "layer" | "image_index", by: number): boolean {
+    const count = store.get(key === "layer" ? "layer_labels" : "image_names").length;
+    if (count < 2) return false;
+    store.set(key, clampIndex(store.get(key) + by, count));
+    return true;
+  }
+  function unpin(): boolean {
+    if (store.get("pins").length === 0) return false;
+    store.set("pins", []);
+    return true;
+  }
+  function run(key: string, control: boolean): boolean {
+    if (key === "?") return own.help();
+    if (key === "Escape") return own.escape() || unpin();
+    if (frame.press?.(key, control)) return true;
+    if (key === "[") return step("image_index", -1);
+    if (key === "]") return step("image_index", 1);
+    if (control) return false; // sliders and choices have arrows of their own
+    if (key === "ArrowUp") return step("layer", -1);
+    if (key === "ArrowDown") return step("layer", 1);
+    if (key !== " ") return false;
+    store.set("pins", togglePin(store.get("pins"), store.get("query")));
+    return true;
+  }
+  listen(
+    root,
+    "keydown",
+    (event) => {
+      if (event.defaultPrevented || !view.open()) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const target = event.target instanceof Element ? event.target : root;
+      if (target.closest(TYPED)) return;
+      if (!run(event.key, target.closest(CONTROLS) !== null)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    signal,
+  );
+}
+
+function drawTokenFooter(
+  element: HTMLElement,
+  view: View<TokenPageState>,
+  frame: TokenFrame,
+  help: () => void,
+): () => void {
+  const { store, signal } = view;
+  const parts = { layer: el("b"), token: el("b"), image: el("b"), said: el("b", "vw-number") };
+  const word = (text: string) => el("span", "vw-muted", {}, text);
+  const picture = el("span", "", {}, word("image "), parts.image);
+  const spoken = el("span", "vw-hidden", { "aria-live": "polite" });
+  const read = el(
+    "div",
+    "vw-readout",
+    {},
+    el("span", "", {}, word("layer "), parts.layer),
+    el("span", "", {}, word("token "), parts.token),
+    picture,
+    el("span", "vw-readout-value", {}, parts.said),
+    spoken,
+  );
+  const progress = el("div");
+  const hints = el("div", "vw-key-hints", { "aria-hidden": "true" });
+  for (const [key, meaning] of [...frame.keys.slice(0, 1), ["↑ ↓", "layer"], ["space", "pin"]])
+    hints.append(el("span", "", {}, el("b", "", {}, key), ` ${meaning}`));
+  const more = el("button", "vw-action", { type: "button", title: "all keys" }, "? keys");
+  listen(more, "click", help, signal);
+  element.classList.add("vw-footer");
+  element.append(read, progress, hints, more);
+  drawProgress(progress, view, waiting(view, frame));
+  let timer = 0;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+
+  function draw(): void {
+    const name = store.get("image_names")[store.get("image_index")] || store.get("image_name");
+    setText(parts.layer, String(store.get("layer")));
+    setText(parts.token, tokenName(store.get("query"), tokensOf(store)));
+    setText(parts.image, name);
+    picture.hidden = name === "";
+    setText(parts.said, frame.say());
+    attribute(element, { "data-layer": store.get("layer") });
+    // a screen reader hears where the selection came to rest, not every step
+    clearTimeout(timer);
+    const words = `Layer ${store.get("layer")}, ${parts.token.textContent}, ${parts.said.textContent}`;
+    timer = window.setTimeout(() => setText(spoken, words), ANNOUNCE_MS);
+  }
+  view.paintOn(["layer", "query", "image_index", "image_names", "image_name", "token_layer"], draw);
+  return () => view.paint(draw);
+}
+
+function waiting({ store, signal }: View<TokenPageState>, frame: TokenFrame): Waiting {
+  const listeners = new Set<() => void>();
+  let since: number | null = null;
+  function look(): void {
+    since = current(store) ? null : (since ?? performance.now());
+    for (const listener of [...listeners]) listener();
+  }
+  for (const key of ["layer", "image_index", "token_layer"] as const) store.on(key, look, signal);
+  look();
+  return {
+    since: () => since ?? frame.since?.() ?? null,
+    shown: () => "another selection",
+    on: (changed) => listeners.add(changed),
+  };
+}
+
+/** The tokens that are not on the picture: a button each. */
+export function drawPrefixChips<S extends TokenPageState>(
+  element: HTMLElement,
+  full: View<S>,
+): void {
+  const view = full as unknown as View<TokenPageState>;
+  const { store, signal } = view;
+  element.classList.add("vw-chips");
+  attribute(element, { role: "group", "aria-label": "tokens that are no patches" });
+  let names = "";
+  listen(
+    element,
+    "click",
+    (event) => {
+      const chip = event.target instanceof Element ? event.target.closest("[data-token]") : null;
+      if (chip) store.set("query", Number(chip.getAttribute("data-token")));
+    },
+    signal,
+  );
+  view.paintOn(["query", "token_layer"], () => {
+    const found = tokensOf(store)?.reference.names ?? [];
+    if (found.join("\n") !== names) {
+      names = found.join("\n");
+      element.replaceChildren(
+        ...found.map((name, token) =>
+          el("button", "vw-chip", { type: "button", "data-token": token }, name),
+        ),
+      );
+    }
+    element.hidden = found.length === 0;
+    [...element.children].forEach((chip, token) => {
+      attribute(chip, { "aria-pressed": String(token === store.get("query")) });
+    });
+  });
+}

@@ -1,0 +1,47 @@
+"""Principal components of patches: those of scikit-learn, the same in every run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+import vit_widgets as vw
+from tests.probes.tiny_tokens import tiny_cache
+
+
+@pytest.mark.parametrize("features", [16, 64], ids=["covariance", "Gram"])
+def test_they_are_those_of_an_independent_implementation(features: int):
+    """Breaks when either of the two ways is no principal component analysis."""
+    cache = tiny_cache(torch.float64, embed_dim=features)
+    found = vw.probes.pca_colors(cache, 1)
+    patches = cache.tokens[1][:, 1:].reshape(-1, features).numpy()
+    oracle = PCA(3, svd_solver="full").fit(patches)
+    np.testing.assert_allclose(found.explained, oracle.explained_variance_ratio_, atol=1e-10)
+    np.testing.assert_allclose(np.abs(found.components), np.abs(oracle.components_), atol=1e-7)
+    np.testing.assert_allclose(
+        np.abs(found.scores.reshape(-1, 3)), np.abs(oracle.transform(patches)), atol=1e-7
+    )
+    np.testing.assert_allclose(found.components @ found.components.T, np.eye(3), atol=1e-10)
+
+
+def test_signs_and_colours_are_fixed():
+    """Breaks when a component may come out with either sign, or colours leave 0 to 1."""
+    cache = tiny_cache()
+    found = vw.probes.pca_colors(cache, 1)
+    largest = np.abs(found.components).argmax(axis=1)
+    assert (found.components[np.arange(3), largest] > 0).all()
+    assert found.values.shape == (2, 4, 6, 3)
+    assert found.values.min() == 0
+    assert found.values.max() == 1
+    turned = tuple(one.flip(-1) for one in cache.tokens)
+    same = vw.probes.pca_colors(replace(cache, _tokens=turned), 1)
+    np.testing.assert_allclose(same.values, found.values, atol=1e-5)
+
+
+def test_patches_that_do_not_vary_have_no_colour():
+    """Breaks when rounding errors are stretched into a picture."""
+    cache = tiny_cache()
+    alike = replace(cache, _tokens=tuple(torch.ones_like(one) * 0.3 for one in cache.tokens))
+    assert (vw.probes.pca_colors(alike, 0).values == 0.5).all()

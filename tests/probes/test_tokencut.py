@@ -1,0 +1,111 @@
+"""TokenCut: the cut of a dense solver, invariant where it has to be, on known objects."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import linalg
+
+import vit_widgets as vw
+from tests.probes.tiny_tokens import tiny_cache
+from vit_widgets.probes.tokencut import affinity, second_eigenvector
+
+BLOB = np.zeros((4, 6), bool)
+BLOB[1:3, 2:5] = True
+
+
+def with_patches(patches: torch.Tensor) -> vw.ActivationCache:
+    """A capture whose last layer has these patches."""
+    cache = tiny_cache(torch.float64)
+    tokens = [one.clone() for one in cache.tokens]
+    tokens[1][0, 1:] = patches
+    return replace(cache, _tokens=tuple(tokens))
+
+
+def two_groups(noise: float = 0.3) -> torch.Tensor:
+    """A blob and what is around it, in directions at right angles."""
+    torch.manual_seed(1)
+    directions = torch.eye(16, dtype=torch.float64)[:2] * 3
+    member = torch.from_numpy(BLOB.ravel().astype(int))
+    return directions[member] + noise * torch.randn(24, 16, dtype=torch.float64)
+
+
+def test_two_groups_are_cut_apart():
+    """Breaks when the wrong eigenvector is taken, or the larger side is called the object."""
+    found = vw.probes.tokencut(with_patches(two_groups()))
+    np.testing.assert_array_equal(found.mask, BLOB)
+    np.testing.assert_array_equal(found.bipartition, BLOB)
+    assert found.box == (16, 8, 40, 24)
+    assert BLOB[found.seed]
+    assert found.eigenvector[found.seed] > 0
+
+
+def test_the_eigenvector_is_that_of_the_dense_generalised_problem():
+    """Breaks when the symmetric form, its scale or its order of eigenvalues is wrong."""
+    weights = affinity(two_groups(noise=1.5).numpy(), tau=0.1)
+    value, vector = second_eigenvector(weights)
+    degrees = np.diag(weights.sum(axis=1))
+    values, vectors = linalg.eigh(degrees - weights, degrees)
+    assert abs(values[0]) < 1e-12
+    assert value == pytest.approx(values[1], abs=1e-12)
+    assert 0 <= value <= 2
+    assert abs(vectors[:, 1] @ degrees @ vector) == pytest.approx(1, abs=1e-9)
+    assert vector @ degrees @ vector == pytest.approx(1, abs=1e-12)
+
+
+def test_the_size_of_patches_does_not_matter():
+    """Breaks when patches are compared by products."""
+    patches = two_groups(noise=1.0)
+    sizes = torch.linspace(0.2, 7, 24, dtype=torch.float64)[:, None]
+    before, after = (
+        vw.probes.tokencut(with_patches(one)).eigenvector for one in (patches, patches * sizes)
+    )
+    np.testing.assert_allclose(after, before, atol=1e-9)
+
+
+def test_the_order_of_patches_does_not_matter():
+    """Breaks when the places of patches play a part in the cut."""
+    patches = two_groups(noise=1.0).numpy()
+    order = np.random.default_rng(0).permutation(24)
+    value, vector = second_eigenvector(affinity(patches, 0.2))
+    other, turned = second_eigenvector(affinity(patches[order], 0.2))
+    assert other == pytest.approx(value)
+    np.testing.assert_allclose(np.abs(turned), np.abs(vector[order]), atol=1e-8)
+
+
+def test_pieces_that_only_weak_weights_hold_are_said():
+    """Breaks when a graph that falls apart is passed off as a cut like any other."""
+    found = vw.probes.tokencut(with_patches(two_groups(noise=0.01)), tau=0.5)
+    assert found.notes
+    assert not vw.probes.tokencut(with_patches(two_groups(noise=1.5)), tau=0.1).notes
+
+
+def test_what_cannot_be_cut_is_said():
+    """Breaks when patches that are all alike, or 0, or too few, give an object."""
+    alike = torch.ones(24, 16, dtype=torch.float64)
+    with pytest.raises(ValueError, match="nothing to cut"):
+        vw.probes.tokencut(with_patches(alike))
+    alike[3] = 0
+    with pytest.raises(ValueError, match="1 patches are 0 everywhere"):
+        vw.probes.tokencut(with_patches(alike))
+    with pytest.raises(ValueError, match="tau=2 is no cosine"):
+        vw.probes.tokencut(with_patches(alike), tau=2)
+    with pytest.raises(ValueError, match="2 patches cannot be cut"):
+        affinity(np.eye(2), 0.2)
+
+
+def test_the_object_of_a_scene_is_found():
+    """Breaks when the mask has nothing to do with the object. Layer 3, chosen on seed 5."""
+    model = vw.load("demo")
+    scenes = vw.demo.scenes(40, seed=17)
+    cache = vw.capture(model, [scene.image for scene in scenes], keep=("tokens",))
+    overlaps, boxes = [], []
+    for number, scene in enumerate(scenes):
+        truth = scene.mask.reshape(12, 12, 12, 12).mean(axis=(1, 3)) > 0.5
+        mask = vw.probes.tokencut(cache, layer=3, image=number).mask
+        middle = np.zeros_like(truth)
+        middle[3:9, 3:9] = True
+        overlaps.append((mask & truth).sum() / (mask | truth).sum())
+        boxes.append((middle & truth).sum() / (middle | truth).sum())
+    assert np.mean(overlaps) > np.mean(boxes) + 0.1

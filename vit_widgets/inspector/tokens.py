@@ -1,0 +1,87 @@
+"""Where the selection of a page is among the tokens of its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vit_widgets.activations import ActivationCache
+from vit_widgets.inspector.places import described, layer_around, position
+from vit_widgets.models import TokenAxis
+from vit_widgets.widgets.token_page import TokenPage
+
+NO_TOKENS = "No block of this model returns tokens that could be told apart."
+
+
+class TokenSource:
+    """What a page about tokens is answered from.
+
+    Parameters
+    ----------
+    page
+        Whose selection counts.
+    captured
+        Gives what a forward of an image left, attention and tokens; run once an image.
+
+    Examples
+    --------
+    >>> source = TokenSource(page, pictures.tokens)                    # doctest: +SKIP
+    >>> source.layer(), source.token()                                 # doctest: +SKIP
+    (3, 61)
+    """
+
+    def __init__(self, page: TokenPage, captured: Callable[[int], ActivationCache]) -> None:
+        self._page, self._captured = page, captured
+
+    @property
+    def cache(self) -> ActivationCache:
+        """What the forward of the image in view left."""
+        return self._captured(self._page.image_index)
+
+    def layer(self) -> int | None:
+        """Count the block whose output belongs to the layer in view; ``None`` without one.
+
+        The page's `layer` counts attention where there is any; its tokens are those that the block
+        around it returns.
+        """
+        cache, layer = self.cache, self._page.layer
+        if cache.attention and layer < len(cache.attention):
+            block = layer_around(cache.attention[layer].name, cache.blocks)
+        else:
+            block = layer
+        return block if 0 <= block < len(cache.blocks) else None
+
+    def axis(self) -> TokenAxis | None:
+        """Where the tokens of the layer in view lie; ``None`` where that is not known."""
+        layer = self.layer()
+        return None if layer is None else self.cache.token_axes[layer]
+
+    def token(self) -> int | None:
+        """Find the token of the layer that the query means; ``None`` where it has none there."""
+        axis, reference = self.axis(), self.cache.placement.axis
+        if axis is None or axis.grid is None or reference is None:
+            return None
+        prefix, cell = position(self._page.query, reference, axis)
+        if cell is None:
+            return prefix
+        return next((token for _, token in axis.find(cell)), None)
+
+    def about(self) -> dict[str, Any]:
+        """Describe the layer in view for the page: its `token_layer`."""
+        cache, layer, axis = self.cache, self.layer(), self.axis()
+        size = (int(cache.images.shape[-2]), int(cache.images.shape[-1]))
+        known = described(axis, size)
+        note = ""
+        if layer is None:
+            note = NO_TOKENS
+        elif known is None:
+            note = f"Where the tokens of {cache.blocks[layer]} lie on the image is not known."
+        reference = described(cache.placement.axis, size)
+        return {
+            "layer": self._page.layer,
+            "image_index": self._page.image_index,
+            "block": "" if layer is None else cache.blocks[layer],
+            "axis": known or {},
+            "reference": {} if reference == known else reference or {},
+            "note": note,
+        }

@@ -1,0 +1,106 @@
+"""Patches put together by what is alike in their features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from vit_widgets.activations import ActivationCache
+from vit_widgets.probes.patch_tokens import patch_tokens
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Segments of some images: see :func:`kmeans`.
+
+    Attributes
+    ----------
+    labels
+        Segment of each patch, int (image, row, col); the largest segment is 0.
+    centers
+        Mean features of each segment, float64 (segment, feature).
+    inertia
+        Sum of the squared distances of the patches to their centres.
+    axes
+        Names of the axes of `labels`.
+    """
+
+    labels: np.ndarray
+    centers: np.ndarray
+    inertia: float
+    axes: tuple[str, ...] = ("image", "row", "col")
+    method: str = "kmeans"
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def kmeans(
+    cache: ActivationCache,
+    layer: int,
+    k: int,
+    images: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Segments:
+    """Put the patches of a layer into `k` segments, over all images at once.
+
+    Parameters
+    ----------
+    cache
+        From ``capture(model, images, keep=("tokens",))``.
+    layer
+        Counted from 0; -1 is the last.
+    k
+        How many segments; there are fewer where fewer patches differ.
+    images
+        Which of the images; default all of them.
+    seed
+        Of the first centres.
+
+    Returns
+    -------
+    Segments
+
+    Raises
+    ------
+    IndexError
+        For a layer or an image out of range.
+    ValueError
+        For `k` below 1 or above the number of patches that differ, or without known places.
+
+    Notes
+    -----
+    Lloyd's algorithm from k-means++ centres, the best of four starts (scikit-learn), on the
+    features as they are. BLAS and OpenMP run on one thread.
+
+    Examples
+    --------
+    >>> kmeans(cache, layer=-1, k=5).labels.shape                      # doctest: +SKIP
+    (1, 12, 12)
+    """
+    from sklearn.cluster import KMeans
+
+    chosen = range(len(cache.images)) if images is None else images
+    found = [patch_tokens(cache, layer, image) for image in chosen]
+    patches = np.concatenate([one.patches for one in found]).astype(np.float64)
+    distinct = len(np.unique(patches, axis=0))
+    if not 1 <= k <= distinct:
+        msg = f"k={k} segments were asked for; 1 to {distinct} are possible, as many patches differ"
+        raise ValueError(msg)
+    with threadpool_limits(1):
+        fitted = KMeans(k, n_init=4, random_state=seed).fit(patches)
+    order = np.argsort(-np.bincount(fitted.labels_, minlength=k), kind="stable")
+    ranked = np.empty(k, dtype=int)
+    ranked[order] = np.arange(k)
+    labels = np.split(ranked[fitted.labels_], np.cumsum([len(one.patches) for one in found])[:-1])
+    return Segments(
+        np.stack([one.laid_out(part) for one, part in zip(found, labels, strict=True)]),
+        fitted.cluster_centers_[order],
+        float(fitted.inertia_),
+        params={
+            "model": cache.model.name, "layer": found[0].layer, "k": k, "seed": seed,
+            "images": list(chosen),
+        },
+    )  # fmt: skip
