@@ -1,5 +1,6 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
+from vit_widgets.probes.cka import CKA, cka
 from vit_widgets.probes.feature_visualization import (
     FeatureRun,
     FeatureVisualization,
@@ -24,6 +25,7 @@ from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_varianc
 from vit_widgets.probes.tokencut import TokenCut, tokencut
 
 __all__ = [
+    "CKA",
     "ActiveNeurons",
     "Attribute",
     "FeatureRun",
@@ -40,6 +42,7 @@ __all__ = [
     "SpatialVariance",
     "TokenCut",
     "active_at",
+    "cka",
     "head_statistics",
     "high_frequency_share",
     "kmeans",
