@@ -1,6 +1,12 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
 from vit_widgets.probes.cka import CKA, cka
+from vit_widgets.probes.cluster_metrics import (
+    Clustering,
+    ClusterMetrics,
+    cluster_metrics,
+    clustering,
+)
 from vit_widgets.probes.feature_visualization import (
     FeatureRun,
     FeatureVisualization,
@@ -28,6 +34,8 @@ __all__ = [
     "CKA",
     "ActiveNeurons",
     "Attribute",
+    "ClusterMetrics",
+    "Clustering",
     "FeatureRun",
     "FeatureVisualization",
     "HeadStatistics",
@@ -43,6 +51,8 @@ __all__ = [
     "TokenCut",
     "active_at",
     "cka",
+    "cluster_metrics",
+    "clustering",
     "head_statistics",
     "high_frequency_share",
     "kmeans",

@@ -1,0 +1,113 @@
+"""Clusters against objects: exact on constructed ones, an independent silhouette, guarded edges."""
+
+import numpy as np
+import pytest
+
+import vit_widgets as vw
+from tests.probes.tiny_tokens import tiny_cache
+from vit_widgets.probes.cluster_metrics import METRICS, OTHER, clustering
+
+OBJECTS = np.repeat([1, 2], 8)
+
+
+def groups(*centers: int, spread: float = 0.05) -> np.ndarray:
+    """Sixteen tokens, each around one of the axes."""
+    noise = np.random.default_rng(0).normal(size=(16, 6))
+    return np.eye(6)[np.array(centers)] * 4 + spread * noise
+
+
+def test_two_objects_that_lie_apart_are_two_clusters():
+    """Breaks when any of the metrics is not at its best for perfect clusters."""
+    found = clustering(groups(*[0] * 8, *[1] * 8), OBJECTS)
+    assert found.purity == 1
+    assert found.unique_labels == 1
+    assert found.cluster_ratio == 1
+    assert found.silhouette > 0.95
+    assert found.in_cluster == pytest.approx(found.in_object)
+    assert found.in_object > 0.95
+
+
+def test_one_cluster_over_two_objects_is_half_pure():
+    """Breaks when purity counts a cluster for both objects, or one cluster has a silhouette."""
+    found = clustering(groups(*[0] * 16), OBJECTS, eps=10)
+    assert found.purity == 0.5
+    assert found.silhouette == 0
+    assert found.unique_labels == 0.5
+
+
+def test_noise_is_no_cluster():
+    """Breaks when tokens without neighbours count as a cluster, or end in an error."""
+    found = clustering(groups(*[0] * 8, *[1] * 8), OBJECTS, eps=1e-6)
+    assert (found.clusters == -1).all()
+    assert found.purity == 0
+    assert found.silhouette == -1
+    assert found.in_cluster == -1
+    assert found.unique_labels == 0
+
+
+def test_eps_is_the_mean_distance_along_each_object():
+    """Breaks when the step from one object to the next counts, or larger objects count more."""
+    tokens = np.zeros((6, 1))
+    tokens[:, 0] = [0, 1, 2, 50, 53, 56]
+    assert clustering(tokens, np.array([1, 1, 1, 2, 2, 2])).eps == pytest.approx((1 + 3) / 2)
+    uneven = clustering(tokens[:5], np.array([1, 1, 1, 2, 2]))
+    assert uneven.eps == pytest.approx((1 + 3) / 2)
+
+
+def test_the_silhouette_is_that_of_its_definition():
+    """Breaks when noise takes part, or distances are not cosines."""
+    tokens = groups(*[0] * 5, *[1] * 5, *[2] * 6, spread=0.4)
+    objects = np.repeat([1, 2], 8)
+    found = clustering(tokens, objects, eps=1.6)
+    kept = np.flatnonzero(found.clusters >= 0)
+    assert len(set(found.clusters[kept])) > 1
+    unit = tokens / np.linalg.norm(tokens, axis=1, keepdims=True)
+    scores = []
+    for one in kept:
+        means = {}
+        for cluster in set(found.clusters[kept]):
+            members = [k for k in kept if found.clusters[k] == cluster and k != one]
+            means[cluster] = np.mean([1 - unit[one] @ unit[k] for k in members])
+        own = means.pop(found.clusters[one])
+        scores.append((min(means.values()) - own) / max(own, min(means.values())))
+    assert found.silhouette == pytest.approx(np.mean(scores), abs=1e-12)
+
+
+def test_names_of_objects_and_the_size_of_tokens_do_not_matter():
+    """Breaks when labels are used as indices, or eps does not grow with the tokens."""
+    tokens = groups(*[0] * 5, *[1] * 5, *[2] * 6, spread=0.5)
+    found = clustering(tokens, OBJECTS)
+    for other in (clustering(tokens, 9 - 3 * OBJECTS), clustering(37 * tokens, OBJECTS)):
+        for metric in METRICS:
+            assert getattr(other, metric) == pytest.approx(getattr(found, metric))
+
+
+def test_tokens_that_are_all_the_same_are_one_cluster():
+    """Breaks when a distance of 0 reaches scikit-learn, which refuses it."""
+    found = clustering(np.ones((16, 4)), OBJECTS)
+    assert found.eps == 0
+    assert found.in_object == pytest.approx(1)
+    assert found.purity == 0.5
+
+
+def test_every_layer_is_measured_and_laid_on_the_image():
+    """Breaks when patches of no object take part, or layers change places."""
+    cache = tiny_cache()
+    labels = np.zeros((4, 6), int)
+    labels[:2, :3], labels[2:, 3:] = 1, 2
+    found = vw.probes.cluster_metrics(cache, labels, image=1)
+    assert found.values.shape == (6, 2)
+    assert ((found.clusters == OTHER) == (labels == 0)).all()
+    tokens = cache.tokens[1][1, 1:].numpy()[labels.ravel() > 0]
+    alone = clustering(tokens, labels.ravel()[labels.ravel() > 0])
+    for row, metric in enumerate(METRICS):
+        assert found.values[row, 1] == pytest.approx(getattr(alone, metric))
+
+
+def test_labels_that_do_not_fit_are_refused():
+    """Breaks when a mask of pixels is taken for one of patches."""
+    cache = tiny_cache()
+    with pytest.raises(ValueError, match=r"labels of shape \(32, 48\) do not fit layer 0"):
+        vw.probes.cluster_metrics(cache, np.zeros((32, 48), int))
+    with pytest.raises(ValueError, match="two objects of two patches each"):
+        vw.probes.cluster_metrics(cache, np.ones((4, 6), int))
