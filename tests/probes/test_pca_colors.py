@@ -45,3 +45,26 @@ def test_patches_that_do_not_vary_have_no_colour():
     cache = tiny_cache()
     alike = replace(cache, _tokens=tuple(torch.ones_like(one) * 0.3 for one in cache.tokens))
     assert (vw.probes.pca_colors(alike, 0).values == 0.5).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_components_that_are_not_there_are_not_drawn(dtype: torch.dtype):
+    """Breaks when rounding is drawn at full contrast as a second and a third component."""
+    cache = tiny_cache(dtype)
+    torch.manual_seed(2)
+    line = torch.randn(2, 25, 1, dtype=dtype) * torch.randn(16, dtype=dtype) + 0.7
+    found = vw.probes.pca_colors(replace(cache, _tokens=(line, line)), 0)
+    assert found.explained[0] == pytest.approx(1)
+    assert (found.explained[1:] == 0).all()
+    assert (found.values[..., 1:] == 0.5).all()
+    assert found.values[..., 0].max() == 1
+    alike = replace(cache, _tokens=tuple(torch.full_like(one, 0.3) for one in cache.tokens))
+    assert (vw.probes.pca_colors(alike, 0).explained == 0).all()
+
+
+def test_no_images_are_refused():
+    """Breaks when an empty choice ends in an error about arrays."""
+    with pytest.raises(ValueError, match="no images were chosen"):
+        vw.probes.pca_colors(tiny_cache(), 0, images=[])
+    with pytest.raises(ValueError, match="no images were chosen"):
+        vw.probes.kmeans(tiny_cache(), 0, k=2, images=[])

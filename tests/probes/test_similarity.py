@@ -46,6 +46,8 @@ def test_another_image_answers_for_a_patch_of_this_one():
         found, vw.probes.similarity(cache, 1, 7, image=0, onto=twin, onto_image=0).values
     )
     assert not np.allclose(found, vw.probes.similarity(cache, 1, 7).values)
+    params = vw.probes.similarity(cache, 1, 7, image=0, onto_image=1).params
+    assert (params["image"], params["onto_image"]) == (0, 1)
 
 
 def test_what_cannot_be_compared_is_said():

@@ -68,7 +68,8 @@ def kmeans(
     IndexError
         For a layer or an image out of range.
     ValueError
-        For `k` below 1 or above the number of patches that differ, or without known places.
+        For no images, `k` below 1 or above the number of patches that differ, or where places are
+        not known.
 
     Notes
     -----
@@ -83,6 +84,9 @@ def kmeans(
     from sklearn.cluster import KMeans
 
     chosen = range(len(cache.images)) if images is None else images
+    if not len(chosen):
+        msg = "no images were chosen; name at least one, or leave `images` out for all of them"
+        raise ValueError(msg)
     found = [patch_tokens(cache, layer, image) for image in chosen]
     patches = np.concatenate([one.patches for one in found]).astype(np.float64)
     distinct = len(np.unique(patches, axis=0))

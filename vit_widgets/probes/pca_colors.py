@@ -27,10 +27,12 @@ class PCAColors:
     scores
         The components as they are, float64 (image, row, col, component).
     explained
-        Share of the variance of each component, the largest first, float64 (component).
+        Share of the variance of each component, the largest first, float64 (component); 0 for one
+        that patches do not have beyond rounding (fewer patches, or patches on a line).
     components
-        Directions of unit length, float64 (component, feature); the loading of the largest
-        magnitude is positive, so that colours do not flip from run to run.
+        Directions of unit length, 0 for a component that is not there, float64 (component,
+        feature); the loading of the largest magnitude is positive, so that colours do not flip
+        from run to run.
     axes
         Names of the axes of `values`.
     """
@@ -68,7 +70,7 @@ def pca_colors(
     IndexError
         For a layer or an image out of range.
     ValueError
-        For fewer than two patches in all, or patches without known places.
+        For no images, fewer than two patches in all, or patches without known places.
 
     Notes
     -----
@@ -83,18 +85,23 @@ def pca_colors(
     (1, 12, 12, 3)
     """
     chosen = range(len(cache.images)) if images is None else images
+    if not len(chosen):
+        msg = "no images were chosen; name at least one, or leave `images` out for all of them"
+        raise ValueError(msg)
     found = [patch_tokens(cache, layer, image) for image in chosen]
-    patches = np.concatenate([one.patches for one in found]).astype(np.float64)
+    whole = np.concatenate([one.patches for one in found])
+    patches = whole.astype(np.float64)
+    # what tokens of this size, and their mean, are rounded by, in units of a feature
+    rounding = float(8 * np.finfo(whole.dtype).eps * np.abs(patches).max())
     if len(patches) < 2:
         msg = f"{len(patches)} patches do not vary: principal components need at least two"
         raise ValueError(msg)
     patches -= patches.mean(axis=0)
     with threadpool_limits(1, "blas"):
-        components, explained = _principal(patches)
+        components, explained = _principal(patches, rounding)
         scores = patches @ components.T
     low, high = scores.min(axis=0), scores.max(axis=0)
-    # What does not vary beyond rounding has no colour.
-    flat = high - low <= 1e-9 * max(float(np.abs(scores).max()), np.finfo(float).tiny)
+    flat = high == low  # a component that is not there has no colour
     values = np.where(flat, 0.5, (scores - low) / np.where(flat, 1, high - low))
     return PCAColors(
         _laid_out(found, values),
@@ -105,8 +112,11 @@ def pca_colors(
     )
 
 
-def _principal(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give directions (component, feature) and the share of the variance that each explains."""
+def _principal(centred: np.ndarray, rounding: float) -> tuple[np.ndarray, np.ndarray]:
+    """Give directions (component, feature) and the share of the variance that each explains.
+
+    A direction in which patches differ by no more than they are rounded is none.
+    """
     count, features = centred.shape
     if count <= features:
         spread, left = np.linalg.eigh(centred @ centred.T)
@@ -126,7 +136,11 @@ def _principal(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(COMPONENTS), largest])
     total = float((centred**2).sum())
-    return directions * np.where(signs == 0, 1, signs)[:, None], explained / (total or 1)
+    # the sums of squares of a matrix of rounding errors, and what the solver adds to them
+    least = rounding**2 * count * features + np.finfo(float).eps * max(centred.shape) * total
+    there = explained > least
+    directions = directions * (np.where(signs == 0, 1, signs) * there)[:, None]
+    return directions, np.where(there, explained, 0) / (total or 1)
 
 
 def _laid_out(found: Sequence[PatchTokens], values: np.ndarray) -> np.ndarray:

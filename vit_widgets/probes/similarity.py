@@ -51,7 +51,9 @@ def similarity(
     layer
         Counted from 0; -1 is the last.
     token
-        Counted from 0, the prefix tokens first, then the patches in raster order.
+        Counted from 0, the prefix tokens first, then the patches in raster order, as
+        ``cache.token_axes[layer].token(row, col)`` counts them; a model of windows keeps its own
+        order in ``cache.tokens``.
     image
         Image of the token.
     onto, onto_image
@@ -102,8 +104,12 @@ def similarity(
     return Similarity(
         there.laid_out(_cosines(there.patches, asked)),
         dict(zip(there.names, _cosines(there.prefix, asked).tolist(), strict=True)),
-        params={"model": cache.model.name, "layer": mine.layer, "token": token, "image": image},
-    )
+        params={
+            "model": cache.model.name, "layer": mine.layer, "token": token, "image": image,
+            "onto": (onto or cache).model.name,
+            "onto_image": image if onto_image is None else onto_image,
+        },
+    )  # fmt: skip
 
 
 def _cosines(tokens: np.ndarray, asked: np.ndarray) -> np.ndarray:
