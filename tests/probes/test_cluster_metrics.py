@@ -82,12 +82,23 @@ def test_names_of_objects_and_the_size_of_tokens_do_not_matter():
             assert getattr(other, metric) == pytest.approx(getattr(found, metric))
 
 
-def test_tokens_that_are_all_the_same_are_one_cluster():
-    """Breaks when a distance of 0 reaches scikit-learn, which refuses it."""
-    found = clustering(np.ones((16, 4)), OBJECTS)
+@pytest.mark.parametrize("seed", range(20))
+def test_tokens_that_are_all_the_same_are_one_cluster(seed: int):
+    """Breaks when rounding sets equal tokens apart, or scikit-learn is given a distance of 0."""
+    token = np.random.default_rng(seed).normal(size=192)
+    found = clustering(np.repeat(token[None], 30, axis=0), np.repeat([1, 2], 15))
     assert found.eps == 0
+    assert (found.clusters == 0).all()
     assert found.in_object == pytest.approx(1)
     assert found.purity == 0.5
+
+
+def test_tokens_that_are_not_numbers_are_counted():
+    """Breaks when NaN ends in an error of the library beneath."""
+    tokens = groups(*[0] * 8, *[1] * 8)
+    tokens[3] = np.nan
+    with pytest.raises(ValueError, match="1 of 16 tokens hold NaN"):
+        clustering(tokens, OBJECTS)
 
 
 def test_every_layer_is_measured_and_laid_on_the_image():

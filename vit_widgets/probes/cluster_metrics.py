@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.spatial import distance
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.patch_tokens import patch_tokens
@@ -162,7 +163,8 @@ def clustering(
     Raises
     ------
     ValueError
-        For fewer than two objects, or an object of fewer than two tokens.
+        For fewer than two objects, an object of fewer than two tokens, or tokens that are not
+        finite.
 
     Examples
     --------
@@ -181,12 +183,18 @@ def clustering(
         )
         raise ValueError(msg)
     tokens = np.asarray(tokens, dtype=np.float64)
+    wrong = int((~np.isfinite(tokens)).any(axis=1).sum())
+    if wrong:
+        msg = f"{wrong} of {len(tokens)} tokens hold NaN or infinity: they have no distances"
+        raise ValueError(msg)
     if eps is None:
         steps = [np.diff(tokens[objects == name], axis=0) for name in names]
         eps = float(np.mean([np.linalg.norm(step, axis=1).mean() for step in steps]))
-    # Tokens that are all the same have no distance, and DBSCAN takes none that is 0.
-    fitted = DBSCAN(eps=max(eps, np.finfo(float).tiny), min_samples=least).fit(tokens)
-    clusters = fitted.labels_
+    # Distances from differences, not from products as DBSCAN's own: tokens that are the same have
+    # exactly none. An eps of 0, which they give, is not taken.
+    apart = distance.squareform(distance.pdist(tokens))
+    fitted = DBSCAN(eps=max(eps, np.finfo(float).tiny), min_samples=least, metric="precomputed")
+    clusters = fitted.fit(apart).labels_
     kept = clusters != NOISE
     groups = [clusters == cluster for cluster in range(clusters.max() + 1)]
     shares = [np.array([(objects[group] == name).sum() for name in names]) for group in groups]
