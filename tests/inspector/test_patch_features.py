@@ -71,6 +71,7 @@ def test_what_cannot_be_cut_is_said_in_its_place(page: vw.Inspector):
     page.features_view, page.features_tau = "object", -1.0
     assert page.wait(60)
     assert "nothing to cut" in page.object_cut["note"]
+    assert page.object_cut["tau"] == -1  # so that the page knows it is of this question
     assert page.status["state"] == "ready"
     page.features_view = "similarity"
     assert page.wait(60)

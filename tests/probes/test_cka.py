@@ -67,7 +67,7 @@ def test_what_cannot_be_compared_is_said():
         vw.probes.cka(cache, vw.capture(cache.model, images, keep=("tokens",)))
     with pytest.raises(ValueError, match="48 and 12 patches"):
         vw.probes.cka(with_tokens(*(torch.rand(2, 24, 16),) * 2), tiny_cache(patch_size=16))
-    still = torch.ones(2, 24, 16, dtype=torch.float64)
+    still = torch.randn(16, dtype=torch.float64).expand(2, 24, 16)
     assert np.isnan(vw.probes.cka(with_tokens(still, torch.rand_like(still))).values[0]).all()
     shrinking = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False)
     windows = vw.capture(shrinking, torch.rand(1, 3, 224, 224), keep=("tokens",))

@@ -86,6 +86,8 @@ def test_what_cannot_be_cut_is_said():
     alike = torch.ones(24, 16, dtype=torch.float64)
     with pytest.raises(ValueError, match="nothing to cut"):
         vw.probes.tokencut(with_patches(alike))
+    with pytest.raises(ValueError, match="of at most 1 to each other"):
+        vw.probes.tokencut(with_patches(two_groups()), tau=1)
     alike[3] = 0
     with pytest.raises(ValueError, match="1 patches are 0 everywhere"):
         vw.probes.tokencut(with_patches(alike))

@@ -291,13 +291,14 @@ class Inspector(InspectorPage):
     def _answer_tokens(self) -> None:
         """Answer for the tokens of the layer in view, in the tab that is open."""
         tab = self.tab
-        if tab not in self._token_desks and tab in _TOKEN_DESKS:
+        if tab not in _TOKEN_DESKS:
+            return  # another one was opened meanwhile
+        if tab not in self._token_desks:
             source = TokenSource(self, self._pictures.tokens)
             desk = _TOKEN_DESKS[tab](self, source, functools.partial(self._while_open, tab))
             desk.observe()
             self._token_desks[tab] = desk
-        if tab in self._token_desks:
-            self._token_desks[tab].answer()
+        self._token_desks[tab].answer()
 
     def _while_open(self, tab: str, kind: str, job: Job) -> None:
         """Do what a tab asks for as long as it is open."""
@@ -333,7 +334,7 @@ def inspect(
 ) -> Inspector:
     """Look inside a vision transformer: attention of every layer and head, live on the image.
 
-    A second tab asks what single neurons respond to.
+    Other tabs ask what single neurons respond to, and what the features of patches say.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from vit_widgets.dataset import NeuronIndex
 from vit_widgets.dataset.comparison import most_specific
 from vit_widgets.inspector import description
 from vit_widgets.inspector.pictures import thumbnail
-from vit_widgets.inspector.places import box, described, layer_around, position
+from vit_widgets.inspector.places import box, described, layer_around, token_there
 from vit_widgets.jobs import Job
 from vit_widgets.models import TokenAxis, VisionModel
 from vit_widgets.probes import neuron_effect
@@ -370,10 +370,7 @@ class NeuronDesk:
         reference = self._reference_of()
         if at.axis is None or at.axis.grid is None or reference is None:
             return query if query < at.tokens else None
-        prefix, cell = position(query, reference, at.axis)
-        if cell is None:
-            return prefix
-        return next((token for _, token in at.axis.find(cell)), None)
+        return token_there(query, reference, at.axis)
 
     def _map(
         self, at: Site, layer: int, neuron: int, image: int, values: np.ndarray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -95,31 +95,40 @@ class PatchFeatureDesk:
         tau = self._page.features_tau
 
         def cut(layer: int) -> dict[str, Any]:
-            cache = self._source.cache
-            found = probes.tokencut(cache, layer, tau=tau)
-            x0, y0, x1, y1 = found.box
-            height, width = cache.images.shape[-2:]
+            found = probes.tokencut(self._source.cache, layer, tau=tau)
             return {
                 "eigenvector": found.eigenvector,
                 "mask": found.mask.astype(np.float32),
-                "box": [y0 / height, x0 / width, y1 / height, x1 / width],
-                "tau": tau,
+                "box": self._box_around(found.mask),
                 "note": " · ".join(found.notes),
             }
 
-        self._answer_layer("object_cut", self._selection(), cut)
+        self._answer_layer("object_cut", {**self._selection(), "tau": tau}, cut)
+
+    def _box_around(self, mask: np.ndarray) -> list[float]:
+        """Say what of the picture a mask of patches covers, in fractions of it."""
+        axis = self._source.about()["axis"]
+        top, left, bottom, right = axis["box"]
+        down, across = ((bottom - top) / mask.shape[0], (right - left) / mask.shape[1])
+        rows, cols = np.nonzero(mask)
+        return [
+            top + down * int(rows.min()),
+            left + across * int(cols.min()),
+            top + down * (int(rows.max()) + 1),
+            left + across * (int(cols.max()) + 1),
+        ]
 
     def _answer_layer(
-        self, trait: str, asked: dict[str, int], make: Callable[[int], dict[str, Any]]
+        self, trait: str, asked: Mapping[str, float], make: Callable[[int], dict[str, Any]]
     ) -> None:
         layer = self._source.layer()
         if layer is None:
-            self._page.publish(**{trait: asked})
+            self._page.publish(**{trait: dict(asked)})
         else:
             self._answer(trait, asked, lambda: make(layer))
 
     def _answer(
-        self, trait: str, asked: dict[str, int], make: Callable[[], dict[str, Any]]
+        self, trait: str, asked: Mapping[str, float], make: Callable[[], dict[str, Any]]
     ) -> None:
         """Publish an answer, or in its place the reason why there is none."""
         try:

@@ -54,6 +54,14 @@ def position(token: int, reference: TokenAxis, axis: TokenAxis) -> Position:
     return None, None if place is None else place[0] * axis.grid.cols + place[1]
 
 
+def token_there(token: int, reference: TokenAxis, axis: TokenAxis) -> int | None:
+    """Find the token of an axis that stands where one of the reference axis does."""
+    prefix, cell = position(token, reference, axis)
+    if cell is None:
+        return prefix
+    return next((there for _, there in axis.find(cell)), None)
+
+
 def layer_around(path: str, blocks: Sequence[str]) -> int:
     """Find the block that an attention is in, both by their paths; -1 where there is none."""
     for number, block in enumerate(blocks):

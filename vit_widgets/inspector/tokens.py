@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vit_widgets.activations import ActivationCache
-from vit_widgets.inspector.places import described, layer_around, position
+from vit_widgets.inspector.places import described, layer_around, token_there
 from vit_widgets.models import TokenAxis
 from vit_widgets.widgets.token_page import TokenPage
 
@@ -61,10 +61,7 @@ class TokenSource:
         axis, reference = self.axis(), self.cache.placement.axis
         if axis is None or axis.grid is None or reference is None:
             return None
-        prefix, cell = position(self._page.query, reference, axis)
-        if cell is None:
-            return prefix
-        return next((token for _, token in axis.find(cell)), None)
+        return token_there(self._page.query, reference, axis)
 
     def about(self) -> dict[str, Any]:
         """Describe the layer in view for the page: its `token_layer`."""

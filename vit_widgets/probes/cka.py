@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
-from vit_widgets.probes.patch_tokens import patch_tokens
+from vit_widgets.probes.patch_tokens import patches_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class CKA:
         the same.
     samples
         How many patches were compared. The measure is biased upwards: independent features of
-        width d reach about d / samples, so few samples look alike whatever they are.
+        width d reach about d / (samples + d), so that few samples look alike whatever they are.
     axes
         Names of the axes of `values`.
     """
@@ -95,8 +95,8 @@ def _grams(cache: ActivationCache) -> np.ndarray:
     """Give the centred Gram matrix of each layer, of length 1: float64 (layer, patch * patch)."""
     grams: list[np.ndarray] = []
     for layer in range(len(cache.tokens)):
-        found = [patch_tokens(cache, layer, image) for image in range(len(cache.images))]
-        patches = np.concatenate([one.patches for one in found]).astype(np.float64)
+        found = patches_of(cache, layer)
+        patches = found.patches.astype(np.float64)
         if len(patches) < 2:
             msg = f"{len(patches)} patches say nothing of how alike layers are; two are the least"
             raise ValueError(msg)
@@ -108,8 +108,7 @@ def _grams(cache: ActivationCache) -> np.ndarray:
             raise ValueError(msg)
         patches -= patches.mean(axis=0)
         gram = (patches @ patches.T).ravel()
-        length = np.linalg.norm(gram)
         # what does not vary beyond rounding is like no other layer
-        size = float((patches**2).sum())
-        grams.append(gram / length if size > 0 and length > 0 else np.full_like(gram, np.nan))
+        varies = np.abs(patches).max() > found.rounding
+        grams.append(gram / (np.linalg.norm(gram) if varies else np.nan))
     return np.stack(grams)

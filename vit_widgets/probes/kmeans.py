@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
-from vit_widgets.probes.patch_tokens import patch_tokens
+from vit_widgets.probes.patch_tokens import patches_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def kmeans(
     layer
         Counted from 0; -1 is the last.
     k
-        How many segments; there are fewer where fewer patches differ.
+        How many segments.
     images
         Which of the images; default all of them.
     seed
@@ -83,12 +83,8 @@ def kmeans(
     """
     from sklearn.cluster import KMeans
 
-    chosen = range(len(cache.images)) if images is None else images
-    if not len(chosen):
-        msg = "no images were chosen; name at least one, or leave `images` out for all of them"
-        raise ValueError(msg)
-    found = [patch_tokens(cache, layer, image) for image in chosen]
-    patches = np.concatenate([one.patches for one in found]).astype(np.float64)
+    found = patches_of(cache, layer, images)
+    patches = found.patches.astype(np.float64)
     distinct = len(np.unique(patches, axis=0))
     if not 1 <= k <= distinct:
         msg = f"k={k} segments were asked for; 1 to {distinct} are possible, as many patches differ"
@@ -98,13 +94,12 @@ def kmeans(
     order = np.argsort(-np.bincount(fitted.labels_, minlength=k), kind="stable")
     ranked = np.empty(k, dtype=int)
     ranked[order] = np.arange(k)
-    labels = np.split(ranked[fitted.labels_], np.cumsum([len(one.patches) for one in found])[:-1])
     return Segments(
-        np.stack([one.laid_out(part) for one, part in zip(found, labels, strict=True)]),
+        found.laid_out(ranked[fitted.labels_]),
         fitted.cluster_centers_[order],
         float(fitted.inertia_),
         params={
-            "model": cache.model.name, "layer": found[0].layer, "k": k, "seed": seed,
-            "images": list(chosen),
+            "model": cache.model.name, "layer": found.layer, "k": k, "seed": seed,
+            "images": list(found.images),
         },
     )  # fmt: skip

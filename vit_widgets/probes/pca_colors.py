@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import linalg
 from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
-from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
+from vit_widgets.probes.patch_tokens import patches_of
 
 COMPONENTS = 3
 
@@ -84,31 +85,24 @@ def pca_colors(
     >>> pca_colors(cache, layer=-1).values.shape                       # doctest: +SKIP
     (1, 12, 12, 3)
     """
-    chosen = range(len(cache.images)) if images is None else images
-    if not len(chosen):
-        msg = "no images were chosen; name at least one, or leave `images` out for all of them"
-        raise ValueError(msg)
-    found = [patch_tokens(cache, layer, image) for image in chosen]
-    whole = np.concatenate([one.patches for one in found])
-    patches = whole.astype(np.float64)
-    # what tokens of this size, and their mean, are rounded by, in units of a feature
-    rounding = float(8 * np.finfo(whole.dtype).eps * np.abs(patches).max())
+    found = patches_of(cache, layer, images)
+    patches = found.patches.astype(np.float64)
     if len(patches) < 2:
         msg = f"{len(patches)} patches do not vary: principal components need at least two"
         raise ValueError(msg)
     patches -= patches.mean(axis=0)
     with threadpool_limits(1, "blas"):
-        components, explained = _principal(patches, rounding)
+        components, explained = _principal(patches, found.rounding)
         scores = patches @ components.T
     low, high = scores.min(axis=0), scores.max(axis=0)
     flat = high == low  # a component that is not there has no colour
     values = np.where(flat, 0.5, (scores - low) / np.where(flat, 1, high - low))
     return PCAColors(
-        _laid_out(found, values),
-        _laid_out(found, scores),
+        found.laid_out(values),
+        found.laid_out(scores),
         explained,
         components,
-        params={"model": cache.model.name, "layer": found[0].layer, "images": list(chosen)},
+        params={"model": cache.model.name, "layer": found.layer, "images": list(found.images)},
     )
 
 
@@ -118,21 +112,20 @@ def _principal(centred: np.ndarray, rounding: float) -> tuple[np.ndarray, np.nda
     A direction in which patches differ by no more than they are rounded is none.
     """
     count, features = centred.shape
-    if count <= features:
-        spread, left = np.linalg.eigh(centred @ centred.T)
-        order = np.argsort(-spread, kind="stable")[:COMPONENTS]
-        directions = left[:, order].T @ centred
+    few = count <= features
+    square = centred @ centred.T if few else centred.T @ centred
+    wanted = [max(0, len(square) - COMPONENTS), len(square) - 1]
+    rising, vectors = linalg.eigh(square, subset_by_index=wanted)
+    spread, directions = rising[::-1], vectors.T[::-1]
+    if few:
+        directions = directions @ centred
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
         directions = np.divide(
             directions, lengths, out=np.zeros_like(directions), where=lengths > 0
         )
-    else:
-        spread, right = np.linalg.eigh(centred.T @ centred)
-        order = np.argsort(-spread, kind="stable")[:COMPONENTS]
-        directions = right[:, order].T
-    short = COMPONENTS - len(order)  # fewer patches than components
+    short = COMPONENTS - len(spread)  # fewer patches than components
     directions = np.pad(directions, ((0, short), (0, 0)))
-    explained = np.pad(np.maximum(spread[order], 0), (0, short))
+    explained = np.pad(np.maximum(spread, 0), (0, short))
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(COMPONENTS), largest])
     total = float((centred**2).sum())
@@ -141,8 +134,3 @@ def _principal(centred: np.ndarray, rounding: float) -> tuple[np.ndarray, np.nda
     there = explained > least
     directions = directions * (np.where(signs == 0, 1, signs) * there)[:, None]
     return directions, np.where(there, explained, 0) / (total or 1)
-
-
-def _laid_out(found: Sequence[PatchTokens], values: np.ndarray) -> np.ndarray:
-    parts = np.split(values, np.cumsum([len(one.patches) for one in found])[:-1])
-    return np.stack([one.laid_out(part) for one, part in zip(found, parts, strict=True)])

@@ -76,7 +76,7 @@ def tokencut(cache: ActivationCache, layer: int = -1, tau: float = 0.2, image: i
     IndexError
         For a layer or an image out of range.
     ValueError
-        For a `tau` outside of [-1, 1], fewer than three patches, patches that are all alike or 0,
+        For a `tau` outside of [-1, 1], fewer than three patches, patches of which all or no pairs are alike, or that are 0,
         or without known places.
 
     Notes
@@ -140,7 +140,8 @@ def affinity(patches: np.ndarray, tau: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        For fewer than three patches, a patch that is 0, or patches that are all alike.
+        For fewer than three patches, a patch that is 0, or patches of which all or no pairs are
+        alike.
     """
     patches = patches.astype(np.float64)
     if len(patches) < 3:
@@ -152,14 +153,16 @@ def affinity(patches: np.ndarray, tau: float) -> np.ndarray:
         raise ValueError(msg)
     unit = patches / lengths
     with threadpool_limits(1, "blas"):
-        weights = np.where(unit @ unit.T > tau, 1.0, WEAK)
-    if (weights == weights[0, 0]).all():
+        linked = unit @ unit.T > tau
+    pairs = linked[~np.eye(len(unit), dtype=bool)]
+    if pairs.all() or not pairs.any():
+        side, way = ("above", "raise") if pairs.all() else ("of at most", "lower")
         msg = (
-            f"all patches have a cosine above {tau:g} to each other: there is nothing to cut; "
-            "raise tau"
+            f"all patches have a cosine {side} {tau:g} to each other: there is nothing to cut; "
+            f"{way} tau"
         )
         raise ValueError(msg)
-    return weights
+    return np.where(linked, 1.0, WEAK)
 
 
 def second_eigenvector(weights: np.ndarray) -> tuple[float, np.ndarray]:

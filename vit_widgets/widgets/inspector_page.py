@@ -14,20 +14,13 @@ from vit_widgets.widgets.patch_features import PatchFeatures
 from vit_widgets.widgets.patch_overlay import PatchOverlay
 from vit_widgets.widgets.token_page import TokenPage
 
-TOKEN_TABS: Mapping[str, type[TokenPage]] = {
-    "features": PatchFeatures,
-}
+TOKEN_TABS: Mapping[str, type[TokenPage]] = {"features": PatchFeatures}
 """Questions about tokens, and the widget that each of them is alone."""
 
 TABS = ("attention", "neurons", *TOKEN_TABS)
 
 
-class InspectorPage(
-    HeadGrid,
-    PatchOverlay,
-    NeuronPage,
-    PatchFeatures,
-):
+class InspectorPage(HeadGrid, PatchOverlay, NeuronPage, PatchFeatures):
     """All components linked, as one output; it draws what it is given and asks nothing.
 
     Attributes

@@ -16,16 +16,17 @@ import {
 import type { PatchFeaturesState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
 import { isPacked, type MaybePacked, unpack } from "../lib/wire";
-import { attribute, context2d, el, listen, setText } from "./dom";
+import { attribute, context2d, el, setText } from "./dom";
 import { saveCanvas } from "./download";
 import { drawImageStrip } from "./image_strip";
 import type { OpenTab } from "./inspector";
 import { drawLayerSlider } from "./layer_slider";
-import { drawImageControls } from "./overlay_controls";
+import { drawImageControls, slider } from "./overlay_controls";
 import { type OverlayScene, paintOverlay } from "./overlay_painter";
 import { drawPatchStage } from "./patch_stage";
 import { segmented } from "./segmented";
-import { drawPrefixChips, drawTokenFrame } from "./token_tab";
+import { drawTokenChips } from "./token_chips";
+import { drawTokenFrame } from "./token_tab";
 import type { View } from "./view";
 
 const VIEWS: readonly { value: FeaturesView; text: string }[] = [
@@ -40,6 +41,7 @@ interface About {
   image_index: number;
   query: number;
   k: number;
+  tau: number;
 }
 
 const WHAT: Record<FeaturesView, string> = {
@@ -55,20 +57,24 @@ export function drawFeaturesTab(
   leave: () => boolean,
 ): OpenTab {
   const { store } = view;
-  const [look, chips, images, slider] = [el("div"), el("div"), el("div"), el("div")];
+  const [look, chips, images, layers] = [el("div"), el("div"), el("div"), el("div")];
   const choice = segmented(view, "features_view", "what is shown", VIEWS);
   const what = el("p", "vw-note");
   const note = el("p", "vw-note", { role: "status" });
   const numbers = el("div", "vw-feature-numbers");
   const controls = el("div");
+  const many = slider(view, "features_k", { min: 1, max: 64, step: 1, label: "segments" }, String);
+  const least = slider(view, "features_tau", { min: -1, label: "least cosine (τ)" }, (tau) =>
+    tau.toFixed(2),
+  );
   const answer = el(
     "section",
     "vw-section",
     {},
     el("div", "vw-bar", {}, el("span", "vw-title", {}, "Features of patches"), choice),
     what,
-    number(view, "features_k", "segments", 1, 64, 1),
-    number(view, "features_tau", "least cosine (τ)", -1, 1, 0.05),
+    many,
+    least,
     note,
     numbers,
   );
@@ -77,20 +83,21 @@ export function drawFeaturesTab(
     "vw-columns vw-features",
     {},
     el("div", "vw-column vw-column-look", {}, look, chips, images),
-    el("div", "vw-column vw-column-compare", {}, slider, answer, controls),
+    el("div", "vw-column vw-column-compare", {}, layers, answer, controls),
   );
   element.append(columns);
 
   const shown = () => store.get("features_view");
   /** The answer of the view that is open, if it is about what is selected. */
-  function mine<T extends { layer: number; image_index: number }>(view_: FeaturesView): T | null {
-    const found = store.get(ANSWER[view_]) as Partial<About>;
+  function mine<T>(wanted: FeaturesView): T | null {
+    const found = store.get(ANSWER[wanted]) as Partial<About>;
     const same =
-      shown() === view_ &&
+      shown() === wanted &&
       found.layer === store.get("layer") &&
       found.image_index === store.get("image_index") &&
       (found.query === undefined || found.query === store.get("query")) &&
-      (found.k === undefined || found.k === store.get("features_k"));
+      (found.k === undefined || found.k === store.get("features_k")) &&
+      (found.tau === undefined || found.tau === store.get("features_tau"));
     return same ? (found as unknown as T) : null;
   }
 
@@ -126,9 +133,14 @@ export function drawFeaturesTab(
     label: () => VIEWS.find(({ value }) => value === shown())?.text.toLowerCase() ?? "",
     over,
   });
-  drawPrefixChips(chips, view);
+  drawTokenChips(
+    chips,
+    view,
+    () => tokensOf(store),
+    (paint) => view.paintOn(["token_layer"], paint),
+  );
   drawImageStrip(images, view);
-  drawLayerSlider(slider, view);
+  drawLayerSlider(layers, view);
   drawImageControls(controls, view);
 
   /** The number at the patch under the pointer, or at the one that is asked about. */
@@ -168,10 +180,8 @@ export function drawFeaturesTab(
   function draw(): void {
     const now = shown();
     setText(what, WHAT[now]);
-    for (const key of ["features_k", "features_tau"] as const) {
-      const line = answer.querySelector<HTMLElement>(`[data-control=${key}]`);
-      if (line) line.hidden = now !== (key === "features_k" ? "segments" : "object");
-    }
+    many.hidden = now !== "segments";
+    least.hidden = now !== "object";
     const found = mine<Similarity | Colours | Segments | ObjectCut>(now);
     const words = [current(store)?.note, found?.note].filter(Boolean).join(" · ");
     setText(note, words);
@@ -249,34 +259,4 @@ function pixels(rgba: Uint8ClampedArray, cols: number): ImageData {
   const image = new ImageData(cols, rgba.length / 4 / cols);
   image.data.set(rgba);
   return image;
-}
-
-/** A number to slide, with its value. */
-function number(
-  view: View<PatchFeaturesState>,
-  key: "features_k" | "features_tau",
-  label: string,
-  min: number,
-  max: number,
-  step: number,
-): HTMLElement {
-  const input = el("input", "vw-range vw-small-range", {
-    type: "range",
-    min,
-    max,
-    step,
-    "aria-label": label,
-  });
-  const value = el("output", "vw-number");
-  listen(input, "input", () => view.store.set(key, Number(input.value)), view.signal);
-  view.paintOn([key], () => {
-    const now = view.store.get(key);
-    if (Number(input.value) !== now) input.value = String(now);
-    const words = step < 1 ? now.toFixed(2) : String(now);
-    setText(value, words);
-    attribute(input, { "aria-valuetext": `${label} ${words}` });
-    input.style.setProperty("--vw-at", String((now - min) / (max - min)));
-  });
-  const name = el("span", "vw-muted", {}, label);
-  return el("div", "vw-control", { "data-control": key }, name, input, value);
 }

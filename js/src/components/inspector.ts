@@ -1,8 +1,12 @@
 // One page for all questions: a header, a tab for each, a footer. All parts share one store, so the
 // selection stays when the question changes; a tab is made when it is opened for the first time.
-
-import type { TokenTab } from "../lib/state";
-import { type InspectorState, type NeuronPageState, type Tab, TOKEN_TABS } from "../lib/state";
+import {
+  type InspectorState,
+  type NeuronPageState,
+  type Tab,
+  TOKEN_TABS,
+  type TokenTab,
+} from "../lib/state";
 import { drawAttentionTab } from "./attention_tab";
 import { attribute, el } from "./dom";
 import { drawHeader } from "./header";
@@ -59,19 +63,20 @@ export function drawInspector(element: HTMLElement, view: View<InspectorState>):
   const drawProblem = drawNotice(notice, view, () => made[now()]?.problem() ?? "");
 
   function open(): void {
-    const tab = now();
-    const panel = panels.find(({ value }) => value === tab)?.panel as HTMLElement;
-    const own = whileOpen(view, TAB_TRAITS, () => now() === tab);
-    if (!made[tab] && tab === "attention")
-      made[tab] = drawAttentionTab(panel, own, leave, drawProblem);
-    else if (!made[tab] && tab === "neurons")
-      made[tab] = drawNeuronTab(panel, own as unknown as View<NeuronPageState>, leave);
-    else if (!made[tab]) fetchTab(tab as TokenTab, panel, own);
+    if (!made[now()]) make(now());
     view.drawn.set(() => made[now()]?.drawn() ?? "");
     view.paint(drawProblem);
   }
+  function make(tab: Tab): void {
+    const panel = panels.find(({ value }) => value === tab)?.panel as HTMLElement;
+    if (tab === "attention") made[tab] = drawAttentionTab(panel, viewOf(tab), leave, drawProblem);
+    else if (tab === "neurons")
+      made[tab] = drawNeuronTab(panel, viewOf(tab) as unknown as View<NeuronPageState>, leave);
+    else fetchTab(tab, panel);
+  }
+  const viewOf = (tab: Tab) => whileOpen(view, TAB_TRAITS, () => now() === tab);
   /** Opens again when the code of a tab has come. */
-  function fetchTab(tab: TokenTab, panel: HTMLElement, own: View<InspectorState>): void {
+  function fetchTab(tab: TokenTab, panel: HTMLElement): void {
     const source = store.get("tab_code")[tab];
     const say = (text: string) =>
       panel.replaceChildren(el("p", "vw-blank-text", { role: "status" }, text));
@@ -81,7 +86,7 @@ export function drawInspector(element: HTMLElement, view: View<InspectorState>):
       ({ drawTab }) => {
         if (signal.aborted || made[tab]) return;
         panel.replaceChildren();
-        made[tab] = drawTab(panel, own, leave);
+        made[tab] = drawTab(panel, viewOf(tab), leave);
         open();
       },
       (error: Error) => say(`This page could not be opened: ${error.message}`),

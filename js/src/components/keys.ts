@@ -6,7 +6,7 @@ import { orderHeads } from "../lib/order";
 import { one, togglePin } from "../lib/selection";
 import type { Sort } from "../lib/state";
 import { attribute, el, listen } from "./dom";
-import type { AttentionView } from "./view";
+import type { AttentionView, View } from "./view";
 
 type KeyTraits = AttentionTraits & { sort?: Sort; pins?: number[]; image_names?: string[] };
 
@@ -85,6 +85,25 @@ export function bindKeys<S extends KeyTraits>(
       if (event.defaultPrevented || !view.open()) return;
       const task = command(event, focusOf(event.target));
       if (!task || !run(task)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    signal,
+  );
+}
+
+/** Hands keys to a page for as long as the focus is inside it; `run` says whether it took one. */
+export function onKeys<S>(view: View<S>, run: (key: string, control: boolean) => boolean): void {
+  const { root, signal } = view;
+  listen(
+    root,
+    "keydown",
+    (event) => {
+      if (event.defaultPrevented || !view.open()) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const target = event.target instanceof Element ? event.target : root;
+      if (target.closest(TYPED)) return;
+      if (!run(event.key, target.closest(CONTROLS) !== null)) return;
       event.preventDefault();
       event.stopPropagation();
     },

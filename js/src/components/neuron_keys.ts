@@ -2,8 +2,7 @@
 import { clampIndex } from "../lib/geometry";
 import { layerCount } from "../lib/neuron";
 import type { NeuronPageState } from "../lib/state";
-import { listen } from "./dom";
-import { CONTROLS, TYPED } from "./keys";
+import { onKeys } from "./keys";
 import { markNeuron, randomNeuron, stepNeuron } from "./neuron_choice";
 import type { View } from "./view";
 
@@ -23,7 +22,7 @@ export function bindNeuronKeys(
   view: View<NeuronPageState>,
   own: { escape(): boolean; help(): boolean },
 ): void {
-  const { root, store, signal } = view;
+  const { store } = view;
 
   function moveLayer(by: number): void {
     const count = layerCount(store);
@@ -70,18 +69,5 @@ export function bindNeuronKeys(
     return false;
   }
 
-  listen(
-    root,
-    "keydown",
-    (event) => {
-      if (event.defaultPrevented || !view.open()) return;
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const target = event.target instanceof Element ? event.target : root;
-      if (target.closest(TYPED)) return;
-      if (!run(event.key, target.closest(CONTROLS) !== null)) return;
-      event.preventDefault();
-      event.stopPropagation();
-    },
-    signal,
-  );
+  onKeys(view, run);
 }

@@ -8,7 +8,9 @@ import type { View } from "./view";
 
 export function drawOverlayControls(element: HTMLElement, view: View<PatchOverlayState>): void {
   drawImageControls(element, view);
-  const contour = slider(view, "contour", 0.95, (value) => (value > 0 ? percent(value) : "off"));
+  const contour = slider(view, "contour", { max: 0.95 }, (value) =>
+    value > 0 ? percent(value) : "off",
+  );
   element.lastElementChild?.before(contour);
 }
 
@@ -26,7 +28,7 @@ export function drawImageControls<S extends ImageState>(element: HTMLElement, vi
   );
   element.classList.add("vw-controls");
   element.append(
-    slider(view, "opacity", 1, (value) => value.toFixed(2)),
+    slider(view, "opacity", {}, (value) => value.toFixed(2)),
     line("drawing", drawing),
     line("map", map),
   );
@@ -36,18 +38,19 @@ function line(label: string, ...controls: HTMLElement[]): HTMLElement {
   return el("div", "vw-control", {}, el("span", "vw-muted", {}, label), ...controls);
 }
 
-function slider<K extends string, S extends Record<K, number>>(
+/** A number to slide, with its value in words. */
+export function slider<K extends string, S extends Record<K, number>>(
   view: View<S>,
   key: K,
-  max: number,
+  { min = 0, max = 1, step = 0.05, label = key as string },
   words: (value: number) => string,
 ): HTMLElement {
   const input = el("input", "vw-range vw-small-range", {
     type: "range",
-    min: 0,
+    min,
     max,
-    step: 0.05,
-    "aria-label": key,
+    step,
+    "aria-label": label,
   });
   const value = el("output", "vw-number");
   listen(input, "input", () => view.store.set(key, Number(input.value) as S[K]), view.signal);
@@ -56,7 +59,7 @@ function slider<K extends string, S extends Record<K, number>>(
     if (Number(input.value) !== now) input.value = String(now);
     setText(value, words(now));
     attribute(input, { "aria-valuetext": words(now) });
-    input.style.setProperty("--vw-at", String(now / max));
+    input.style.setProperty("--vw-at", String((now - min) / (max - min)));
   });
-  return line(key, input, value);
+  return line(label, input, value);
 }

@@ -11,7 +11,7 @@ import { drawPinStrip } from "./pin_strip";
 import { sceneOf } from "./scene";
 import { segmented } from "./segmented";
 import { drawTokenChips } from "./token_chips";
-import { type AttentionView, queryOf } from "./view";
+import { type AttentionView, queryOf, tokensOf } from "./view";
 
 export function drawPatchOverlay(
   element: HTMLElement,
@@ -47,7 +47,12 @@ export function drawPatchOverlay(
     pins,
   );
   bindPointer(stage, view);
-  drawTokenChips(chips, view);
+  const choosable = () => {
+    const tokens = tokensOf(attention);
+    const plain = queryOf(attention.shown()?.picture) === null;
+    return tokens === null || plain || tokens.only !== "" ? null : tokens;
+  };
+  drawTokenChips(chips, view, choosable, view.paintRow);
   drawPinStrip(pins, view, photoOf);
   const drawRecord = matrixCanvas(record, view);
 

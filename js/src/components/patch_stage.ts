@@ -1,20 +1,19 @@
 // The image in view with something over its patches, on every page about tokens: the pointer and the
 // arrow keys choose a patch, and what is drawn is the page's own affair.
 import { tokenName } from "../lib/format";
-import { type Place, placeAt, placeIn, type Tokens, tokenUnder } from "../lib/geometry";
+import { type Place, placeAt, placeIn, tokenUnder } from "../lib/geometry";
 import { isArrow, moveQuery } from "../lib/keyboard";
 import { pinLetter } from "../lib/selection";
 import type { TokenPageState } from "../lib/state";
 import { type Local, local } from "../lib/store";
 import { tokensOf } from "../lib/token_layer";
-import { isPacked, type MaybePacked } from "../lib/wire";
+import { isPacked } from "../lib/wire";
 import { attribute, context2d, el, listen, onResize, sizeCanvas } from "./dom";
 import { type OverlayScene, paintOverlay } from "./overlay_painter";
 import { type Photo, photoCache } from "./photo";
 import type { View } from "./view";
 
 export interface PatchStage {
-  stage: HTMLElement;
   /** The patch under the pointer. */
   pointed: Local<Place | null>;
   /** Draws again, with everything else that changed in this frame. */
@@ -26,18 +25,8 @@ export interface PatchStage {
 export interface StageOptions {
   /** What it is, for a screen reader: "similarity to patch (3, 4)". */
   label(): string;
-  /** What lies over the picture; `map` is the axis of the tokens unless it says another. */
+  /** What lies over the picture. */
   over(): Partial<OverlayScene>;
-  /** Where the patches lie; those of the layer in view unless given. */
-  tokens?(): Tokens | null;
-  /** The picture; the image in view unless given. */
-  picture?(): MaybePacked;
-  /** The patch that is marked; the query unless given. */
-  marked?(tokens: Tokens): Place | null;
-  /** A patch was chosen; sets the query unless given. */
-  choose?(token: number, place: Place): void;
-  /** Takes pointer events first, e.g. to paint a mask; true: handled. */
-  drag?(kind: "down" | "move" | "up", place: Place | null, event: PointerEvent): boolean;
 }
 
 export function drawPatchStage<S extends TokenPageState>(
@@ -58,7 +47,7 @@ export function drawPatchStage<S extends TokenPageState>(
   });
   stage.append(canvas);
   element.append(stage);
-  const tokens = () => (options.tokens ? options.tokens() : tokensOf(store));
+  const tokens = () => tokensOf(store);
 
   function under(event: MouseEvent): Place | null {
     const axis = tokens()?.asked;
@@ -71,44 +60,22 @@ export function drawPatchStage<S extends TokenPageState>(
     const was = pointed.get();
     if (was?.row !== place?.row || was?.col !== place?.col) pointed.set(place);
   }
-  const dragged = (kind: "down" | "move" | "up", event: PointerEvent) =>
-    options.drag?.(kind, under(event), event) ?? false;
   listen(
     stage,
     "pointermove",
     (event) => {
       if (event.pointerType !== "touch") point(under(event)); // a finger cannot hover
-      dragged("move", event);
     },
     signal,
   );
   listen(stage, "pointerleave", () => point(null), signal);
-  let handled = false;
-  listen(
-    stage,
-    "pointerdown",
-    (event) => {
-      handled = dragged("down", event);
-      if (handled) stage.setPointerCapture(event.pointerId);
-    },
-    signal,
-  );
-  for (const kind of ["pointerup", "pointercancel"] as const)
-    listen(stage, kind, (event) => dragged("up", event), signal);
-
-  function choose(place: Place): void {
-    const on = tokens();
-    const token = on && tokenUnder(place, on);
-    if (token === null) return;
-    if (options.choose) options.choose(token, place);
-    else store.set("query", token);
-  }
   listen(
     stage,
     "click",
     (event) => {
-      const place = under(event);
-      if (place && !handled) choose(place);
+      const [place, on] = [under(event), tokens()];
+      const token = place && on ? tokenUnder(place, on) : null;
+      if (token !== null) store.set("query", token);
     },
     signal,
   );
@@ -127,7 +94,7 @@ export function drawPatchStage<S extends TokenPageState>(
   );
 
   function photo(): Photo | null {
-    const packed = options.picture ? options.picture() : store.get("image");
+    const packed = store.get("image");
     return photoOf(isPacked(packed) ? packed : null);
   }
   function scene(): OverlayScene {
@@ -143,7 +110,7 @@ export function drawPatchStage<S extends TokenPageState>(
       fade: (size) => Math.min(1, 1.2 * size),
       drawing: store.get("drawing"),
       contour: 0,
-      query: on && (options.marked ? options.marked(on) : placeIn(store.get("query"), on)),
+      query: on && placeIn(store.get("query"), on),
       pins: store.get("pins").flatMap((pin, i) => {
         const place = on && placeIn(pin, on);
         return place ? [{ place, letter: pinLetter(i) }] : [];
@@ -175,5 +142,5 @@ export function drawPatchStage<S extends TokenPageState>(
   pointed.on(repaint);
   view.theme.on(repaint);
   const size = onResize(stage, repaint, signal);
-  return { stage, pointed, repaint, scene };
+  return { pointed, repaint, scene };
 }

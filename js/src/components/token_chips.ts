@@ -1,15 +1,24 @@
 // The tokens that are not on the picture, beside it; and the patch that is.
 import { capital, tokenLabel, tokenName } from "../lib/format";
-import { placeOf } from "../lib/geometry";
+import { placeOf, type Tokens } from "../lib/geometry";
 import { togglePin } from "../lib/selection";
-import { MOST_PINS, type PatchOverlayState } from "../lib/state";
+import { MOST_PINS } from "../lib/state";
 import { attribute, el, listen, setText } from "./dom";
-import { type AttentionView, queryOf, tokensOf } from "./view";
+import type { View } from "./view";
+
+type ChipTraits = { query: number; pins: number[] };
 
 const TOGETHER = 3; // more registers than this take short names
 
-export function drawTokenChips(element: HTMLElement, view: AttentionView<PatchOverlayState>): void {
-  const { store, signal, attention } = view;
+/** `tokens` are those of the picture, or null where none can be chosen; `paintOn` when they change. */
+export function drawTokenChips<S extends ChipTraits>(
+  element: HTMLElement,
+  view: View<S>,
+  tokens: () => Tokens | null,
+  paintOn: (draw: () => void) => void,
+): void {
+  const { signal } = view;
+  const store = view.store as unknown as View<ChipTraits>["store"];
   const prefix = el("span", "vw-chip-group");
   const patch = el("button", "vw-chip", { type: "button" });
   const pin = el("button", "vw-chip vw-chip-pin", { type: "button" });
@@ -38,11 +47,10 @@ export function drawTokenChips(element: HTMLElement, view: AttentionView<PatchOv
   );
 
   function draw(): void {
-    const tokens = tokensOf(attention);
-    const plain = queryOf(attention.shown()?.picture) === null;
-    element.hidden = tokens === null || plain || tokens.only !== "";
-    if (!tokens || element.hidden) return;
-    const { reference } = tokens;
+    const now = tokens();
+    element.hidden = now === null;
+    if (!now) return;
+    const { reference } = now;
     const query = store.get("query");
     if (names !== reference.names.join("\n")) {
       names = reference.names.join("\n");
@@ -68,16 +76,16 @@ export function drawTokenChips(element: HTMLElement, view: AttentionView<PatchOv
     if (onPatch) lastPatch = query;
     if (lastPatch !== null && !placeOf(lastPatch, reference)) lastPatch = null;
     patch.hidden = lastPatch === null;
-    if (lastPatch !== null) setText(patch, tokenLabel(lastPatch, tokens));
+    if (lastPatch !== null) setText(patch, tokenLabel(lastPatch, now));
     attribute(patch, { "aria-pressed": String(onPatch) });
     const pins = store.get("pins");
     const pinned = pins.includes(query);
     const full = !pinned && pins.length >= MOST_PINS;
     setText(pin, pinned ? "unpin" : full ? `${MOST_PINS} pins` : "+ pin");
     pin.disabled = full;
-    attribute(pin, { "aria-label": `${pinned ? "unpin" : "pin"} ${tokenName(query, tokens)}` });
+    attribute(pin, { "aria-label": `${pinned ? "unpin" : "pin"} ${tokenName(query, now)}` });
     attribute(patch, { "aria-label": capital(patch.textContent ?? "") });
   }
-  view.paintRow(draw);
-  view.paintOn(["pins"], draw);
+  paintOn(draw);
+  view.paintOn(["pins", "query"], draw);
 }

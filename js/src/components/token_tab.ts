@@ -5,7 +5,7 @@ import { togglePin } from "../lib/selection";
 import type { TokenPageState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
 import { attribute, el, listen, setText } from "./dom";
-import { CONTROLS, keyList, TYPED } from "./keys";
+import { keyList, onKeys } from "./keys";
 import { drawProgress, type Waiting } from "./status";
 import type { View } from "./view";
 
@@ -18,10 +18,6 @@ export interface TokenFrame {
   keys: readonly [keys: string, meaning: string][];
   /** Handles a key; true: handled. `control`: it was pressed in a control with keys of its own. */
   press?(key: string, control: boolean): boolean;
-  /** Closes something on Escape; true: handled. */
-  escape?(): boolean;
-  /** Since when the picture on screen is not the one that is selected; null while it is. */
-  since?(): number | null;
 }
 
 /** Adds the list of keys and the footer; what it returns draws the footer again. */
@@ -45,7 +41,7 @@ export function drawTokenFrame<S extends TokenPageState>(
   const draw = drawTokenFooter(footer, view, frame, list.toggle);
   bindKeys(view, frame, {
     help: list.toggle,
-    escape: () => list.close() || (frame.escape?.() ?? false) || leave(),
+    escape: () => list.close() || leave(),
   });
   return draw;
 }
@@ -55,7 +51,7 @@ function bindKeys(
   frame: TokenFrame,
   own: { help(): boolean; escape(): boolean },
 ): void {
-  const { root, store, signal } = view;
+  const { store } = view;
   function step(key: "layer" | "image_index", by: number): boolean {
     const count = store.get(key === "layer" ? "layer_labels" : "image_names").length;
     if (count < 2) return false;
@@ -80,20 +76,7 @@ function bindKeys(
     store.set("pins", togglePin(store.get("pins"), store.get("query")));
     return true;
   }
-  listen(
-    root,
-    "keydown",
-    (event) => {
-      if (event.defaultPrevented || !view.open()) return;
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const target = event.target instanceof Element ? event.target : root;
-      if (target.closest(TYPED)) return;
-      if (!run(event.key, target.closest(CONTROLS) !== null)) return;
-      event.preventDefault();
-      event.stopPropagation();
-    },
-    signal,
-  );
+  onKeys(view, run);
 }
 
 function drawTokenFooter(
@@ -125,7 +108,7 @@ function drawTokenFooter(
   listen(more, "click", help, signal);
   element.classList.add("vw-footer");
   element.append(read, progress, hints, more);
-  drawProgress(progress, view, waiting(view, frame));
+  drawProgress(progress, view, waiting(view));
   let timer = 0;
   signal.addEventListener("abort", () => clearTimeout(timer));
 
@@ -146,7 +129,7 @@ function drawTokenFooter(
   return () => view.paint(draw);
 }
 
-function waiting({ store, signal }: View<TokenPageState>, frame: TokenFrame): Waiting {
+function waiting({ store, signal }: View<TokenPageState>): Waiting {
   const listeners = new Set<() => void>();
   let since: number | null = null;
   function look(): void {
@@ -156,44 +139,8 @@ function waiting({ store, signal }: View<TokenPageState>, frame: TokenFrame): Wa
   for (const key of ["layer", "image_index", "token_layer"] as const) store.on(key, look, signal);
   look();
   return {
-    since: () => since ?? frame.since?.() ?? null,
+    since: () => since,
     shown: () => "another selection",
     on: (changed) => listeners.add(changed),
   };
-}
-
-/** The tokens that are not on the picture: a button each. */
-export function drawPrefixChips<S extends TokenPageState>(
-  element: HTMLElement,
-  full: View<S>,
-): void {
-  const view = full as unknown as View<TokenPageState>;
-  const { store, signal } = view;
-  element.classList.add("vw-chips");
-  attribute(element, { role: "group", "aria-label": "tokens that are no patches" });
-  let names = "";
-  listen(
-    element,
-    "click",
-    (event) => {
-      const chip = event.target instanceof Element ? event.target.closest("[data-token]") : null;
-      if (chip) store.set("query", Number(chip.getAttribute("data-token")));
-    },
-    signal,
-  );
-  view.paintOn(["query", "token_layer"], () => {
-    const found = tokensOf(store)?.reference.names ?? [];
-    if (found.join("\n") !== names) {
-      names = found.join("\n");
-      element.replaceChildren(
-        ...found.map((name, token) =>
-          el("button", "vw-chip", { type: "button", "data-token": token }, name),
-        ),
-      );
-    }
-    element.hidden = found.length === 0;
-    [...element.children].forEach((chip, token) => {
-      attribute(chip, { "aria-pressed": String(token === store.get("query")) });
-    });
-  });
 }
