@@ -76,8 +76,8 @@ def tokencut(cache: ActivationCache, layer: int = -1, tau: float = 0.2, image: i
     IndexError
         For a layer or an image out of range.
     ValueError
-        For a `tau` outside of [-1, 1], fewer than three patches, patches of which all or no pairs are alike, or that are 0,
-        or without known places.
+        For a `tau` outside of [-1, 1], fewer than three patches, patches of which all or no pairs
+        are alike, a patch that is 0, or without known places.
 
     Notes
     -----
