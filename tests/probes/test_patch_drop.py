@@ -184,6 +184,7 @@ def test_without_its_object_a_scene_is_not_recognised_and_without_the_rest_it_is
     [
         ({"image": NOISE / 255}, r"the image is float64 of shape \(32, 48, 3\); give uint8"),
         ({"image": NOISE[..., 0]}, r"the image is uint8 of shape \(32, 48\)"),
+        ({"image": np.zeros((32, 48, 4), np.uint8)}, r"uint8 of shape \(32, 48, 4\)"),
         ({"which": "object"}, "which='object' is not known; it is one of random, salient"),
         ({"ratio": 1.2}, r"ratio=1\.2 is no share"),
         ({"ratio": float("nan")}, "ratio=nan is no share"),

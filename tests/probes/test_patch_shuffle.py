@@ -112,9 +112,12 @@ def test_every_order_is_drawn():
         # 23 cells of 16 pixels leave a row and a column of whole patches over
         ((384, 384), vw.models.Grid(24, 24, (16, 16)), {1, 2, 3, 4, 6, 8, 12, 23, 24}),
         ((32, 48), PATCHES, {1, 2}),
-        ((224, 224), vw.models.Grid(13, 13, (16, 16), (8, 8)), {1}),  # begins within a cell
-        ((224, 224), vw.models.Grid(12, 12, (16, 16), (16, 16)), {1}),  # does not see the border
-        ((224, 224), vw.models.Grid(16, 16, (16, 16), (-16, -16)), {1, 2, 7, 14}),  # padded
+        # half a patch of padding; a border that is not seen, at the top and left or opposite
+        ((224, 224), vw.models.Grid(15, 15, (16, 16), (-8, -8)), {1}),
+        ((224, 224), vw.models.Grid(13, 13, (16, 16), (16, 16)), {1}),
+        ((224, 224), vw.models.Grid(13, 13, (16, 16)), {1}),
+        # a whole patch of padding on each side
+        ((224, 224), vw.models.Grid(16, 16, (16, 16), (-16, -16)), {1, 2, 7, 14}),
     ],
 )
 def test_cuts_between_patches_are_known(
@@ -224,7 +227,7 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, object], message: str
         vw.probes.shuffle_patches(**{"image": NOISE, **changes})
 
 
-@pytest.mark.parametrize("shape", [(4, 7), (24,), (3, 6, 2)])
+@pytest.mark.parametrize("shape", [(4, 7), (24,), (3, 6, 2), (1, 2)])
 def test_a_map_that_the_cells_cut_through_is_not_restored(shape: tuple[int, ...]):
     """Breaks when a map is put back where its places are not known."""
     found = vw.probes.shuffle_patches(NOISE, (2, 3))

@@ -171,7 +171,7 @@ def _lie_over(values: int, cells: int, pixels: int, side: float) -> bool:
     """Say whether values fall into the cells of so many pixels a side, along one direction."""
     each = values // cells
     # what no cell covers is no more of the values than of the picture
-    return each > 0 and (values - cells * each) * side <= (pixels - cells * side) * each
+    return (values - cells * each) * side <= (pixels - cells * side) * each
 
 
 def _between(cells: int, side: float, patches: int, patch: float, origin: float) -> bool:
