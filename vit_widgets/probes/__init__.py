@@ -22,6 +22,8 @@ from vit_widgets.probes.head_statistics import (
 from vit_widgets.probes.kmeans import Segments, kmeans
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
+from vit_widgets.probes.patch_drop import Dropped, drop_patches
+from vit_widgets.probes.patch_shuffle import Shuffled, shuffle_patches
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
 from vit_widgets.probes.pca_colors import PCAColors, pca_colors
 from vit_widgets.probes.scene_truth import Attribute
@@ -36,6 +38,7 @@ __all__ = [
     "Attribute",
     "ClusterMetrics",
     "Clustering",
+    "Dropped",
     "FeatureRun",
     "FeatureVisualization",
     "HeadStatistics",
@@ -46,6 +49,7 @@ __all__ = [
     "Segments",
     "SelectiveCounts",
     "Selectivity",
+    "Shuffled",
     "Similarity",
     "SpatialVariance",
     "TokenCut",
@@ -53,6 +57,7 @@ __all__ = [
     "cka",
     "cluster_metrics",
     "clustering",
+    "drop_patches",
     "head_statistics",
     "high_frequency_share",
     "kmeans",
@@ -63,6 +68,7 @@ __all__ = [
     "pca_colors",
     "published_features",
     "selectivity",
+    "shuffle_patches",
     "similarity",
     "spatial_variance",
     "tokencut",
