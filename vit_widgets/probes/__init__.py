@@ -14,12 +14,15 @@ from vit_widgets.probes.feature_visualization import (
     published_features,
     visualize_feature,
 )
+from vit_widgets.probes.filter_scores import FilterScores, filter_scores
+from vit_widgets.probes.filters import Filters, filters
 from vit_widgets.probes.head_statistics import (
     HeadStatistics,
     head_statistics,
     layer_statistics,
 )
 from vit_widgets.probes.kmeans import Segments, kmeans
+from vit_widgets.probes.local_view import LocalView, local_view
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
 from vit_widgets.probes.patch_drop import Dropped, drop_patches
@@ -30,7 +33,9 @@ from vit_widgets.probes.scene_truth import Attribute
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
+from vit_widgets.probes.token_view import View, global_view, token_view
 from vit_widgets.probes.tokencut import TokenCut, tokencut
+from vit_widgets.probes.view_weights import ViewWeights, owning_head, view_weights
 
 __all__ = [
     "CKA",
@@ -41,7 +46,10 @@ __all__ = [
     "Dropped",
     "FeatureRun",
     "FeatureVisualization",
+    "FilterScores",
+    "Filters",
     "HeadStatistics",
+    "LocalView",
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
@@ -53,17 +61,24 @@ __all__ = [
     "Similarity",
     "SpatialVariance",
     "TokenCut",
+    "View",
+    "ViewWeights",
     "active_at",
     "cka",
     "cluster_metrics",
     "clustering",
     "drop_patches",
+    "filter_scores",
+    "filters",
+    "global_view",
     "head_statistics",
     "high_frequency_share",
     "kmeans",
     "layer_statistics",
+    "local_view",
     "neuron_effect",
     "neuron_map",
+    "owning_head",
     "patch_tokens",
     "pca_colors",
     "published_features",
@@ -71,6 +86,8 @@ __all__ = [
     "shuffle_patches",
     "similarity",
     "spatial_variance",
+    "token_view",
     "tokencut",
+    "view_weights",
     "visualize_feature",
 ]
