@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.inspector.places import described, layer_around, token_there
@@ -11,6 +11,16 @@ from vit_widgets.models import TokenAxis
 from vit_widgets.widgets.token_page import TokenPage
 
 NO_TOKENS = "No block of this model returns tokens that could be told apart."
+
+
+class TokenDesk(Protocol):
+    """Answers what a page about tokens asks; made from the page, its tokens and its worker."""
+
+    def observe(self) -> None:
+        """Answer every change of the selection from now on."""
+
+    def answer(self) -> None:
+        """Answer for what is selected now."""
 
 
 class TokenSource:
