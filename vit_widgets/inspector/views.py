@@ -12,8 +12,8 @@ from vit_widgets.activations.embedding import Embedded, PatchEmbedding
 from vit_widgets.inspector.attention import SENT_AHEAD, neighbours
 from vit_widgets.inspector.tokens import TokenSource
 from vit_widgets.jobs import Job
-from vit_widgets.probes.local_view import checked_embedding, entries, lies_on
 from vit_widgets.probes.filter_scores import Score
+from vit_widgets.probes.local_view import checked_embedding, entries, lies_on
 from vit_widgets.widgets import TokenViews
 
 _SCORES: tuple[Score, ...] = ("contrast", "strength")
@@ -121,9 +121,12 @@ class ViewDesk:
             tokens = [one for one in dict.fromkeys((query, *pins, *around)) if one < axis.size]
         last = page.views_rows
         known = all(last.get(name) == one for name, one in (*asked.items(), ("tokens", tokens)))
-        rows = {} if known else {"views_rows": {**asked, "tokens": tokens, "rows": None}}
-        if rows:
-            rows["views_rows"]["rows"] = np.moveaxis(of_heads[:, :, tokens], 2, 0)
+        rows = {} if known else {
+            "views_rows": {
+                **asked, "tokens": tokens, "rows": np.moveaxis(of_heads[:, :, tokens], 2, 0),
+                "head_count": min(record.heads for record in cache.attention),
+            }
+        }  # fmt: skip
         page.publish(
             **rows,
             views_entry={

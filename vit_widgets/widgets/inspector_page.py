@@ -46,7 +46,7 @@ class InspectorPage(HeadGrid, PatchOverlay, NeuronPage, PatchFeatures, TokenView
     """
 
     _esm = STATIC / "inspector.js"
-    _said: tuple[str, ...] = ("layer", "head", "query")
+    _said = ("layer", "head", "query")
 
     predictions = traitlets.List(traitlets.Dict()).tag(sync=True)
     predictions_note = traitlets.Unicode("").tag(sync=True)

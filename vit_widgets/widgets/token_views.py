@@ -79,9 +79,9 @@ class TokenViews(TokenPage):
         ``{image_index, pixels, scores, note}``: `pixels` float (channel, row, col) as the model
         takes them; `scores` from ``"contrast"`` and ``"strength"`` to one number a filter.
     views_rows : dict
-        ``{image_index, head, residual, heads, tokens, rows, note}``: `rows` float (token, head,
-        level, patch), how much each patch has in the view of each of `tokens`; one head, unless
-        each feature has its own.
+        ``{image_index, head, residual, heads, tokens, rows, head_count, note}``: `rows` float
+        (token, head, level, patch), how much each patch has in the view of each of `tokens`; one
+        head, unless each feature has its own. `head_count` is how many can be chosen.
     views_entry : dict
         Exact numbers of one token, ``{image_index, query, head, residual, heads, weights, sums,
         position, embedding, fixed, note}``: `weights` float (head, level, patch); `sums` of the
@@ -101,7 +101,7 @@ class TokenViews(TokenPage):
     """
 
     _esm = STATIC / "token_views.js"
-    _said: tuple[str, ...] = ("layer", "query", "image_index", "views_filter")
+    _said = ("layer", "query", "views_filter")
 
     views_filter = traitlets.Int(0, min=0).tag(sync=True)
     views_pins = Indices("views_filter", most=8, doc="Filters held for comparison.")
@@ -121,7 +121,7 @@ class TokenViews(TokenPage):
     )  # fmt: skip
     views_rows = Answer(
         "How much patches have in the views of tokens.", ("image_index", "head"),
-        residual=True, heads="mean", tokens=[],
+        residual=True, heads="mean", tokens=[], head_count=1,
         rows=_weights("token", "head", "level", "patch"), note="",
     )  # fmt: skip
     views_entry = Answer(

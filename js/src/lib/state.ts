@@ -13,6 +13,7 @@ import type { AnswerTraits, AtlasCells, AtlasRange, None } from "./neuron";
 import type { Direction, RawPacket } from "./packet";
 import { type FeaturesTraits, featuresTraits } from "./patch_features";
 import type { TokenLayer } from "./token_layer";
+import { type ViewsTraits, viewsTraits } from "./views";
 import type { MaybePacked, Packed } from "./wire";
 
 export const PROTOCOL = 2;
@@ -136,7 +137,7 @@ export type NeuronPageState = PageState &
   };
 
 /** Questions about tokens; the page of each comes when it is first opened. */
-export const TOKEN_TABS = ["features"] as const;
+export const TOKEN_TABS = ["features", "views"] as const;
 export type TokenTab = (typeof TOKEN_TABS)[number];
 export type Tab = "attention" | "neurons" | TokenTab;
 
@@ -157,7 +158,8 @@ export type InspectorState = LayerSliderState &
   HeadGridState &
   PatchOverlayState &
   NeuronPageState &
-  PatchFeaturesState & {
+  PatchFeaturesState &
+  TokenViewsState & {
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
@@ -166,6 +168,7 @@ export type InspectorState = LayerSliderState &
   };
 
 export type PatchFeaturesState = TokenPageState & FeaturesTraits;
+export type TokenViewsState = TokenPageState & ViewsTraits;
 
 const common: CommonState = {
   protocol: PROTOCOL,
@@ -284,6 +287,7 @@ const tokenPage: TokenPageState = {
 };
 
 export const patchFeaturesDefaults: PatchFeaturesState = { ...tokenPage, ...featuresTraits };
+export const tokenViewsDefaults: TokenViewsState = { ...tokenPage, ...viewsTraits };
 
 export const inspectorDefaults: InspectorState = {
   ...layerSliderDefaults,
@@ -291,6 +295,7 @@ export const inspectorDefaults: InspectorState = {
   ...patchOverlayDefaults,
   ...neuronPageDefaults,
   ...patchFeaturesDefaults,
+  ...tokenViewsDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",

@@ -1,0 +1,102 @@
+// The views of one filter: itself, on the patch that is asked about, on the whole image, and what
+// of that the token has at the layer in view.
+import { tokenName } from "../lib/format";
+import { placeIn } from "../lib/geometry";
+import type { TokenViewsState } from "../lib/state";
+import { tokensOf } from "../lib/token_layer";
+import { type Field, kernel, patchOf, scaleOf, type Views } from "../lib/views";
+import { attribute, el, setText } from "./dom";
+import type { View } from "./view";
+import { fieldCanvas } from "./views_canvas";
+
+interface Figure {
+  element: HTMLElement;
+  /** What is drawn, or null and why not. */
+  show(field: Field | null, weights: ArrayLike<number> | null, title: string, about: string): void;
+  canvas: HTMLCanvasElement;
+}
+
+export interface ViewsPanel {
+  draw(): void;
+  /** The large view, for a PNG. */
+  canvas: HTMLCanvasElement;
+}
+
+export function drawViewsPanel(
+  element: HTMLElement,
+  view: View<TokenViewsState>,
+  views: Views,
+): ViewsPanel {
+  const { store } = view;
+  const shared = () => {
+    const whole = views.field(store.get("views_filter"));
+    return whole && store.get("views_scale") === "shared"
+      ? scaleOf(whole, store.get("views_display"), null)
+      : null;
+  };
+  function figure(className: string): Figure {
+    const { element: canvas, paint } = fieldCanvas("vw-view-canvas");
+    const name = el("b");
+    const note = el("span", "vw-muted vw-ellipsis");
+    const frame = el("div", "vw-view-frame", {}, canvas);
+    const box = el("figure", `vw-view ${className}`, {}, frame);
+    box.append(el("figcaption", "vw-view-caption", {}, name, " ", note));
+    return {
+      element: box,
+      canvas,
+      show(field, weights, title, about) {
+        setText(name, title);
+        setText(note, about);
+        attribute(note, { title: about });
+        canvas.hidden = field === null;
+        if (!field) return;
+        const display = store.get("views_display");
+        // the filter is no view: it has a scale of its own
+        const common = className.includes("kernel") ? null : shared();
+        paint(field, display, weights, common ?? scaleOf(field, display, weights));
+      },
+    };
+  }
+  const [filter, local] = [figure("vw-view-kernel vw-view-small"), figure("vw-view-small")];
+  const [whole, deep] = [figure("vw-view-large"), figure("vw-view-large")];
+  element.classList.add("vw-views");
+  element.append(
+    el("div", "vw-views-small", {}, filter.element, local.element),
+    whole.element,
+    deep.element,
+  );
+
+  return {
+    canvas: deep.canvas,
+    draw() {
+      const index = store.get("views_filter");
+      const own = views.filter(index);
+      const field = views.field(index);
+      const tokens = tokensOf(store);
+      const place = tokens && placeIn(store.get("query"), tokens);
+      const name = tokenName(store.get("query"), tokens);
+      filter.show(own && kernel(own), null, `Filter ${index}`, own ? sizeOf(own) : "");
+      local.show(
+        field && place && place.row < field.rows && place.col < field.cols
+          ? patchOf(field, place.row, place.col)
+          : null,
+        null,
+        "Local view",
+        place ? `${name} × filter` : `a ${name} has no patch`,
+      );
+      whole.show(field, null, "Level 0", "every patch × filter");
+      const level = store.get("layer") + 1;
+      const weights = views.weights(store.get("query"), level, index);
+      deep.show(
+        weights && field,
+        weights?.values ?? null,
+        `Level ${level}`,
+        weights ? `${name}, after layer ${level - 1}` : "",
+      );
+    },
+  };
+}
+
+function sizeOf({ channels, rows, cols }: { channels: number; rows: number; cols: number }) {
+  return `${channels} × ${rows} × ${cols}`;
+}

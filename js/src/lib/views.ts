@@ -1,0 +1,430 @@
+// Views of tokens (Python's half: widgets/token_views.py): a filter of the patch embedding times the
+// pixels of each patch, times how much of that patch a token has. All of it is multiplied here, so
+// that another filter or layer is drawn without asking anybody.
+import { pixelTable, SIGNED } from "./colormap";
+import type { None } from "./neuron";
+import type { Store } from "./store";
+import { isPacked, type MaybePacked, type Packed, unpack, ZERO_CODE } from "./wire";
+
+export type Display = "signed" | "clipped";
+export type Heads = "mean" | "one" | "own";
+export type Score = "contrast" | "strength";
+
+/** Each slice of the first axis flat, on a scale of its own; `whole` is the shape that it had. */
+export type Whole = Packed & { whole: number[] };
+
+export type Filters = { weights: Whole | None; bias: MaybePacked; path: string; note: string };
+
+export type Pixels = {
+  image_index: number;
+  pixels: Whole | None;
+  scores: Partial<Record<Score, number[]>>;
+  note: string;
+};
+
+/** Whose weights they are: of which image, and how attention was multiplied up. */
+export type Followed = { image_index: number; head: number; residual: boolean; heads: Heads };
+
+export type Rows = Followed & {
+  tokens: number[];
+  rows: MaybePacked;
+  head_count: number;
+  note: string;
+};
+
+export type Entry = Followed & {
+  query: number;
+  weights: MaybePacked;
+  sums: MaybePacked;
+  position: MaybePacked;
+  embedding: MaybePacked;
+  fixed: boolean;
+  note: string;
+};
+
+export type ViewsTraits = {
+  views_filter: number;
+  views_pins: number[];
+  views_display: Display;
+  views_scale: "per view" | "shared";
+  views_residual: boolean;
+  views_heads: Heads;
+  views_sort: "index" | Score;
+  views_thumbnails: "views" | "filters";
+  views_filters: Filters | None;
+  views_image: Pixels | None;
+  views_rows: Rows | None;
+  views_entry: Entry | None;
+};
+
+export const viewsTraits: ViewsTraits = {
+  views_filter: 0,
+  views_pins: [],
+  views_display: "signed",
+  views_scale: "per view",
+  views_residual: true,
+  views_heads: "mean",
+  views_sort: "index",
+  views_thumbnails: "views",
+  views_filters: {},
+  views_image: {},
+  views_rows: {},
+  views_entry: {},
+};
+
+/** Values (channel, row, col) that can be sliced by their first axis before they are read. */
+export interface Planes {
+  channels: number;
+  rows: number;
+  cols: number;
+  values: Float32Array;
+}
+
+/** One slice of an array that travelled flat. */
+export function slice(packed: Whole, index: number): Planes {
+  const { value, length } = unpack(packed);
+  const [channels, rows, cols] = packed.whole.slice(1);
+  const values = Float32Array.from({ length }, (_, i) => value(index, i));
+  return { channels, rows, cols, values };
+}
+
+/** All of an image: its slices are the channels. */
+export function planes(packed: Whole): Planes {
+  const { value, length } = unpack(packed);
+  const [channels, rows, cols] = packed.whole;
+  const values = new Float32Array(channels * length);
+  for (let c = 0; c < channels; c++)
+    for (let i = 0; i < length; i++) values[c * length + i] = value(c, i);
+  return { channels, rows, cols, values };
+}
+
+/** What is drawn: values of pixels, and the largest of each patch, so that a scale costs little. */
+export interface Field {
+  rows: number;
+  cols: number;
+  /** Pixels of one patch. */
+  down: number;
+  across: number;
+  /** Sum over the channels, (row, col) of pixels. */
+  sum: Float32Array;
+  /** The channels themselves, red, green, blue. */
+  colours: readonly Float32Array[];
+  /** Largest magnitude of `sum`, and largest value of `colours`, in each patch. */
+  peaks: Float32Array;
+  tops: Float32Array;
+}
+
+/** A filter, pixel by pixel on every patch of an image: the views at level 0, side by side. */
+export function product(filter: Planes, image: Planes): Field {
+  const { rows: down, cols: across } = filter;
+  const [rows, cols] = [Math.floor(image.rows / down), Math.floor(image.cols / across)];
+  const [height, width] = [rows * down, cols * across];
+  const channels = Array.from({ length: filter.channels }, (_, c) => {
+    const made = new Float32Array(height * width);
+    for (let y = 0; y < height; y++) {
+      const kernel = (c * down + (y % down)) * across;
+      const from = (c * image.rows + y) * image.cols;
+      for (let x = 0, k = 0; x < width; x++) {
+        made[y * width + x] = image.values[from + x] * filter.values[kernel + k];
+        if (++k === across) k = 0;
+      }
+    }
+    return made;
+  });
+  return fieldOf(channels, { rows, cols, down, across });
+}
+
+/** A filter itself. */
+export function kernel({ channels, rows, cols, values }: Planes): Field {
+  const size = rows * cols;
+  const each = Array.from({ length: channels }, (_, c) => values.slice(c * size, (c + 1) * size));
+  return fieldOf(each, { rows: 1, cols: 1, down: rows, across: cols });
+}
+
+/** One patch of a field. */
+export function patchOf(field: Field, row: number, col: number): Field {
+  const { down, across, cols } = field;
+  const cut = (all: Float32Array) => {
+    const part = new Float32Array(down * across);
+    for (let y = 0; y < down; y++) {
+      const from = (row * down + y) * cols * across + col * across;
+      part.set(all.subarray(from, from + across), y * across);
+    }
+    return part;
+  };
+  const grid = { rows: 1, cols: 1, down, across };
+  return fieldOf(field.colours.map(cut), grid, cut(field.sum));
+}
+
+type Grid = Pick<Field, "rows" | "cols" | "down" | "across">;
+
+function fieldOf(channels: Float32Array[], grid: Grid, sum = total(channels)): Field {
+  // one channel is grey; of more than three the first are shown
+  const colours =
+    channels.length < 3 ? [channels[0], channels[0], channels[0]] : channels.slice(0, 3);
+  const { rows, cols, down, across } = grid;
+  const peaks = new Float32Array(rows * cols);
+  const tops = new Float32Array(rows * cols);
+  const width = cols * across;
+  const [red, green, blue] = colours;
+  for (let patch = 0; patch < peaks.length; patch++) {
+    const start = Math.floor(patch / cols) * down * width + (patch % cols) * across;
+    let [peak, top] = [0, 0];
+    for (let y = 0; y < down; y++)
+      for (let i = start + y * width; i < start + y * width + across; i++) {
+        const [most, size] = [Math.max(red[i], green[i], blue[i]), Math.abs(sum[i])];
+        if (size > peak) peak = size;
+        if (most > top) top = most;
+      }
+    peaks[patch] = peak;
+    tops[patch] = top;
+  }
+  return { ...grid, sum, colours, peaks, tops };
+}
+
+function total(channels: readonly Float32Array[]): Float32Array {
+  const sum = new Float32Array(channels[0].length);
+  for (const channel of channels) for (let i = 0; i < sum.length; i++) sum[i] += channel[i];
+  return sum;
+}
+
+/** The value that the strongest colour stands for, of a field whose patches are weighed. */
+export function scaleOf(field: Field, display: Display, weights: ArrayLike<number> | null): number {
+  const most = display === "signed" ? field.peaks : field.tops;
+  let scale = 0;
+  for (let i = 0; i < most.length; i++)
+    scale = Math.max(scale, most[i] * (weights ? weights[i] : 1));
+  return scale;
+}
+
+const table = /* @__PURE__ */ pixelTable(SIGNED);
+const OPAQUE = 0xff000000;
+
+/**
+ * Paints a field, its patches weighed, into pixels (32 bits each, little-endian). Signed values go
+ * by the square roots of their magnitudes, so that the small ones are seen; colours as they are.
+ */
+export function paintField(
+  into: Uint32Array,
+  field: Field,
+  display: Display,
+  weights: ArrayLike<number> | null,
+  scale: number,
+): void {
+  const { cols, down, across, sum, colours } = field;
+  const width = cols * across;
+  const [red, green, blue] = colours;
+  for (let patch = 0; patch < field.peaks.length; patch++) {
+    const factor = scale > 0 ? (weights ? weights[patch] : 1) / scale : 0;
+    const left = (patch % cols) * across;
+    const top = Math.floor(patch / cols) * down;
+    for (let y = top; y < top + down; y++) {
+      const end = y * width + left + across;
+      if (display === "signed")
+        for (let i = y * width + left; i < end; i++) {
+          const part = Math.max(-1, Math.min(1, sum[i] * factor));
+          const root = part < 0 ? -Math.sqrt(-part) : Math.sqrt(part);
+          into[i] = table[Math.round(ZERO_CODE + root * ZERO_CODE)];
+        }
+      else
+        for (let i = y * width + left; i < end; i++)
+          into[i] =
+            (OPAQUE |
+              (byte(blue[i] * factor) << 16) |
+              (byte(green[i] * factor) << 8) |
+              byte(red[i] * factor)) >>>
+            0;
+    }
+  }
+}
+
+function byte(part: number): number {
+  return part <= 0 ? 0 : part >= 1 ? 255 : Math.round(part * 255);
+}
+
+/** The head that a feature of the embedding belongs to: ⌊j H / D⌋. */
+export function owningHead(filter: number, filters: number, heads: number): number {
+  return Math.floor((filter * heads) / filters);
+}
+
+/** Filters in the order that is asked for: the highest score first, or by number. */
+export function ordered(count: number, scores: readonly number[] | undefined): number[] {
+  const all = Array.from({ length: count }, (_, i) => i);
+  return scores ? all.sort((a, b) => scores[b] - scores[a] || a - b) : all;
+}
+
+/** Levels of the small multiples: all of a few layers, else the first, two thirds and the last. */
+export function levelsShown(layers: number): number[] {
+  if (layers <= 7) return Array.from({ length: layers + 1 }, (_, i) => i);
+  return [...new Set([0, Math.round(layers / 3), Math.round((2 * layers) / 3), layers])];
+}
+
+/** How much each patch has in the view of one token. */
+export interface Weights {
+  /** Square roots of shares of the largest, as codes. */
+  codes: Uint8Array;
+  maximum: number;
+  values: Float32Array;
+}
+
+/** What a page has of views: arrays read once, and what was multiplied lately. */
+export interface Views {
+  /** How many filters there are; 0 while they are on their way. */
+  count(): number;
+  filter(index: number): Planes | null;
+  /** The levels above the embedding. */
+  layers(): number;
+  /** Images whose pixels the page has, the one that came last at the end. */
+  images(): number[];
+  pixels(image: number): Planes | null;
+  /** A filter on an image; null while its pixels are on their way. */
+  field(filter: number, image?: number): Field | null;
+  /** Whether the rows that are here are those of the image and the options in view. */
+  current(): boolean;
+  weights(token: number, level: number, filter: number): Weights | null;
+  /** Exact numbers of the token that is asked about. */
+  entry(): Entry | null;
+}
+
+type Read = ViewsTraits & { image_index: number; query: number; head: number };
+
+const MOST_IMAGES = 6;
+const MOST_FIELDS = 8;
+
+export function viewsOf(store: Store<Read>, signal: AbortSignal): Views {
+  const images = new Map<number, Planes>();
+  const fields = new Map<string, Field>();
+  const rows = new Map<number, { packed: Packed; at: number }>();
+  let of: Followed | null = null;
+
+  function keepImage(): void {
+    const came = store.get("views_image");
+    if (!("pixels" in came) || !isPacked(came.pixels)) return;
+    images.delete(came.image_index);
+    images.set(came.image_index, planes(came.pixels as Whole));
+    for (const index of images.keys()) {
+      if (images.size <= MOST_IMAGES) break;
+      images.delete(index);
+    }
+    fields.clear();
+  }
+  /** Rows that came are kept until an option or the image changes. */
+  function keepRows(): void {
+    const came = store.get("views_rows") as Rows;
+    if (!("tokens" in came)) return; // nothing has come yet
+    if (!of || !sameWay(of, came)) rows.clear();
+    of = came;
+    if (!isPacked(came.rows)) return;
+    came.tokens.forEach((token, at) => {
+      rows.set(token, { packed: came.rows as Packed, at });
+    });
+  }
+  const forget = () => fields.clear();
+  store.on("views_image", keepImage, signal);
+  store.on("views_rows", keepRows, signal);
+  store.on("views_filters", forget, signal);
+  keepImage();
+  keepRows();
+
+  function followed(came: Followed | None): boolean {
+    if (!("heads" in came)) return false;
+    return sameWay(came as Followed, {
+      image_index: store.get("image_index"),
+      head: store.get("head"),
+      residual: store.get("views_residual"),
+      heads: store.get("views_heads"),
+    });
+  }
+  function weightsOf(): Whole | null {
+    const filters = store.get("views_filters");
+    return "weights" in filters && isPacked(filters.weights) ? (filters.weights as Whole) : null;
+  }
+  const views: Views = {
+    count: () => weightsOf()?.whole[0] ?? 0,
+    filter(index) {
+      const weights = weightsOf();
+      return weights && index < weights.whole[0] ? slice(weights, index) : null;
+    },
+    layers() {
+      const first = rows.values().next().value;
+      return first ? first.packed.shape[2] - 1 : 0;
+    },
+    images: () => [...images.keys()],
+    pixels: (image) => images.get(image) ?? null,
+    field(index, image = store.get("image_index")) {
+      const name = `${image} ${index}`;
+      const known = fields.get(name);
+      if (known) return known;
+      const [filter, pixels] = [views.filter(index), images.get(image)];
+      if (!filter || !pixels) return null;
+      const made = product(filter, pixels);
+      fields.set(name, made);
+      for (const old of fields.keys()) {
+        if (fields.size <= MOST_FIELDS) break;
+        fields.delete(old);
+      }
+      return made;
+    },
+    current: () => followed(store.get("views_rows") as Followed | None),
+    weights(token, level, filter) {
+      const found = rows.get(token);
+      if (!found || !views.current()) return null;
+      const [, heads, levels, patches] = found.packed.shape;
+      if (level < 0 || level >= levels) return null;
+      const head = heads > 1 ? owningHead(filter, views.count(), heads) : 0;
+      const map = (found.at * heads + head) * levels + level;
+      const { codes, scale, value } = unpack(found.packed);
+      return {
+        codes: codes.subarray(map * patches, (map + 1) * patches) as Uint8Array,
+        maximum: scale(map),
+        values: Float32Array.from({ length: patches }, (_, i) => value(map, i)),
+      };
+    },
+    entry() {
+      const came = store.get("views_entry");
+      if (!("query" in came) || came.query !== store.get("query")) return null;
+      return followed(came as Followed) ? (came as Entry) : null;
+    },
+  };
+  return views;
+}
+
+/** Whether two answers are of one image and one way to follow attention. */
+export function sameWay(a: Followed, b: Followed): boolean {
+  return (
+    a.image_index === b.image_index &&
+    a.residual === b.residual &&
+    a.heads === b.heads &&
+    (a.heads !== "one" || a.head === b.head)
+  );
+}
+
+/** The exact weight of one patch in the view of the token that is asked about. */
+export function exactWeight(
+  entry: Entry | null,
+  level: number,
+  patch: number,
+  filter: number,
+  filters: number,
+): number | null {
+  if (!entry || !isPacked(entry.weights)) return null;
+  const { codes, shape } = unpack(entry.weights);
+  const [heads, levels, patches] = shape;
+  if (level >= levels || patch >= patches) return null;
+  const head = heads > 1 ? owningHead(filter, filters, heads) : 0;
+  return codes[(head * levels + level) * patches + patch];
+}
+
+/** The numbers of one feature: what its filter sums up, and what makes that the embedding. */
+export function numbersOf(entry: Entry | null, filters: Filters | None, filter: number) {
+  const at = (packed: MaybePacked | undefined) =>
+    packed && isPacked(packed) ? unpack(packed).codes[filter] : null;
+  if (!entry || !isPacked(entry.sums)) return null;
+  return {
+    sum: at(entry.sums) as number,
+    bias: at((filters as Filters).bias) ?? 0,
+    position: at(entry.position),
+    embedding: at(entry.embedding),
+    fixed: entry.fixed,
+  };
+}
