@@ -97,7 +97,8 @@ class ViewDesk:
     def _publish_rows(self) -> None:
         page, cache = self._page, self._source.cache
         asked = {
-            "image_index": page.image_index, "head": page.head,
+            "image_index": page.image_index,
+            "head": page.head if page.views_heads == "one" else 0,
             "residual": page.views_residual, "heads": page.views_heads,
         }  # fmt: skip
         query, pins = page.query, list(page.pins)

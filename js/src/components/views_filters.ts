@@ -62,8 +62,8 @@ export function drawFilterBrowser(
     pinned,
   );
   let order: number[] = [];
-  let sorted = "";
-  let revealed = "";
+  let sorted: { count: number; by: number[] | undefined } = { count: 0, by: undefined };
+  let revealed = -1;
   const items: Item[] = [];
   const columns = () => Math.max(1, Math.floor(size.width / CELL));
   const row = CELL + LINE;
@@ -71,7 +71,8 @@ export function drawFilterBrowser(
   function scores(): number[] | undefined {
     const by = store.get("views_sort");
     const image = store.get("views_image");
-    return by === "index" || !("scores" in image) ? undefined : image.scores[by as Score];
+    if (by === "index" || !("scores" in image)) return undefined;
+    return image.image_index === store.get("image_index") ? image.scores[by as Score] : undefined;
   }
   function make(): Item {
     const canvas = fieldCanvas("vw-filter-canvas");
@@ -99,20 +100,20 @@ export function drawFilterBrowser(
   function draw(): void {
     const count = views.count();
     if (size.width === 0) return;
-    setText(title, count ? `All ${grouped(count)} filters` : "Filters");
+    setText(title, count ? `${grouped(count)} filters` : "Filters");
     const image = store.get("image_index");
     const by = scores();
-    const sorting = `${store.get("views_sort")} ${by ? image : ""} ${count}`;
-    if (sorted !== sorting) {
-      sorted = sorting;
+    const waiting = by === undefined && store.get("views_sort") !== "index";
+    if (sorted.count !== count || (sorted.by !== by && !waiting)) {
+      sorted = { count, by };
       order = ordered(count, by);
+      revealed = -1;
     }
     const filter = store.get("views_filter");
     const across = columns();
     sheet.style.height = `${Math.ceil(count / across) * row}px`;
-    const showing = `${filter} ${sorting}`;
-    if (revealed !== showing && count > 0) {
-      revealed = showing;
+    if (revealed !== filter && count > 0) {
+      revealed = filter;
       reveal(order.indexOf(filter));
     }
     const range = inView(
@@ -132,8 +133,8 @@ export function drawFilterBrowser(
         item.canvas.element.hidden = !paint(item.canvas, mine, image);
         item.of = of;
       }
-      const score = by ? ` · ${plain(by[mine])}` : "";
-      setText(item.number, `${mine}${score}`);
+      const score = by ? `, ${store.get("views_sort")} ${plain(by[mine])}` : "";
+      setText(item.number, String(mine));
       const [down, right] = [Math.floor(place / across), place % across];
       item.element.style.transform = `translate(${right * CELL}px, ${down * row}px)`;
       attribute(item.element, {
@@ -142,7 +143,8 @@ export function drawFilterBrowser(
         "aria-selected": String(mine === filter),
         "aria-setsize": count,
         "aria-posinset": place + 1,
-        "aria-label": `filter ${mine}${by ? `, ${store.get("views_sort")} ${plain(by[mine])}` : ""}`,
+        "aria-label": `filter ${mine}${score}`,
+        title: `filter ${mine}${score}`,
       });
     });
     const shown = used.map((item) => item.element);

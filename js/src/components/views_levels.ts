@@ -1,5 +1,5 @@
 // Token × level: what the token that is asked about and those that are pinned see, side by side.
-import { tokenName } from "../lib/format";
+import { tokenLabel, tokenName } from "../lib/format";
 import { pinLetter } from "../lib/selection";
 import type { TokenViewsState } from "../lib/state";
 import { tokensOf } from "../lib/token_layer";
@@ -69,14 +69,16 @@ export function drawViewsLevels(
     const tokens = tokensOf(store);
     const query = store.get("query");
     const asked = [...new Set([query, ...store.get("pins")])];
-    element.hidden = !field || !views.current() || views.layers() === 0;
-    if (!field || element.hidden) return;
+    element.hidden = views.layers() === 0 || views.refused();
+    // what was drawn stays, dimmed, until its successor comes
+    attribute(grid, { "data-stale": !field || !views.current() });
+    if (!field || element.hidden || !views.current()) return;
     build(asked.length, levels);
     const display = store.get("views_display");
     const shared = store.get("views_scale") === "shared" ? scaleOf(field, display, null) : null;
     asked.forEach((token, row) => {
       const pin = store.get("pins").indexOf(token);
-      setText(names[row], `${pin < 0 ? "" : `${pinLetter(pin)} `}${tokenName(token, tokens)}`);
+      setText(names[row], `${pin < 0 ? "" : `${pinLetter(pin)} `}${tokenLabel(token, tokens)}`);
       attribute(names[row], { title: names[row].textContent });
       levels.forEach((level, column) => {
         const { button, canvas } = cells[row * levels.length + column];

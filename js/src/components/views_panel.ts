@@ -1,7 +1,7 @@
 // The views of one filter: itself, on the patch that is asked about, on the whole image, and what
 // of that the token has at the layer in view.
-import { tokenName } from "../lib/format";
-import { placeIn } from "../lib/geometry";
+import { tokenLabel, tokenName } from "../lib/format";
+import { placeOf } from "../lib/geometry";
 import type { TokenViewsState } from "../lib/state";
 import { tokensOf } from "../lib/token_layer";
 import { type Field, kernel, patchOf, scaleOf, type Views } from "../lib/views";
@@ -11,8 +11,10 @@ import { fieldCanvas } from "./views_canvas";
 
 interface Figure {
   element: HTMLElement;
-  /** What is drawn, or null and why not. */
+  /** Draws; null: there is nothing, and `about` says why. */
   show(field: Field | null, weights: ArrayLike<number> | null, title: string, about: string): void;
+  /** What was drawn stays, dimmed, until its successor comes. */
+  wait(): void;
   canvas: HTMLCanvasElement;
 }
 
@@ -47,7 +49,7 @@ export function drawViewsPanel(
       show(field, weights, title, about) {
         setText(name, title);
         setText(note, about);
-        attribute(note, { title: about });
+        attribute(box, { "data-stale": null, title: `${title} ${about}` });
         canvas.hidden = field === null;
         if (!field) return;
         const display = store.get("views_display");
@@ -55,6 +57,7 @@ export function drawViewsPanel(
         const common = className.includes("kernel") ? null : shared();
         paint(field, display, weights, common ?? scaleOf(field, display, weights));
       },
+      wait: () => attribute(box, { "data-stale": true }),
     };
   }
   const [filter, local] = [figure("vw-view-kernel vw-view-small"), figure("vw-view-small")];
@@ -73,26 +76,27 @@ export function drawViewsPanel(
       const own = views.filter(index);
       const field = views.field(index);
       const tokens = tokensOf(store);
-      const place = tokens && placeIn(store.get("query"), tokens);
-      const name = tokenName(store.get("query"), tokens);
       filter.show(own && kernel(own), null, `Filter ${index}`, own ? sizeOf(own) : "");
+      if (!field) {
+        for (const each of [local, whole, deep]) each.wait();
+        return;
+      }
+      const name = tokenName(store.get("query"), tokens);
+      const place = tokens && placeOf(store.get("query"), tokens.reference);
+      const same = tokens?.reference.rows === field.rows && tokens.reference.cols === field.cols;
       local.show(
-        field && place && place.row < field.rows && place.col < field.cols
-          ? patchOf(field, place.row, place.col)
-          : null,
+        place && same ? patchOf(field, place.row, place.col) : null,
         null,
         "Local view",
-        place ? `${name} × filter` : `a ${name} has no patch`,
+        place ? tokenLabel(store.get("query"), tokens) : "no patch",
       );
       whole.show(field, null, "Level 0", "every patch × filter");
       const level = store.get("layer") + 1;
       const weights = views.weights(store.get("query"), level, index);
-      deep.show(
-        weights && field,
-        weights?.values ?? null,
-        `Level ${level}`,
-        weights ? `${name}, after layer ${level - 1}` : "",
-      );
+      const title = `Level ${level}`;
+      if (weights) deep.show(field, weights.values, title, `${name}, after layer ${level - 1}`);
+      else if (views.refused()) deep.show(null, null, title, "not for this model");
+      else deep.wait();
     },
   };
 }

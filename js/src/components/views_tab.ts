@@ -1,15 +1,17 @@
 // Views: what a token sees of the image through a filter of the patch embedding, level by level.
-import { activation, grouped, weight } from "../lib/format";
-import { placeIn } from "../lib/geometry";
+import { grouped, weight } from "../lib/format";
+import { placeOf } from "../lib/geometry";
 import type { Heat } from "../lib/heat";
 import { MOST_PINS, type TokenViewsState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
 import { exactWeight, numbersOf, viewsOf } from "../lib/views";
+import { isPacked } from "../lib/wire";
 import { attribute, el, listen, setText } from "./dom";
 import { saveCanvas } from "./download";
 import { drawImageStrip } from "./image_strip";
 import type { OpenTab } from "./inspector";
 import { drawLayerSlider } from "./layer_slider";
+import { drawImageControls } from "./overlay_controls";
 import { drawPatchStage } from "./patch_stage";
 import { segmented } from "./segmented";
 import { drawTokenChips } from "./token_chips";
@@ -33,7 +35,7 @@ export function drawViewsTab(
   const view = { ...given, store: everyLayer(given.store) };
   const { store, signal } = view;
   const views = viewsOf(store, signal);
-  const [look, chips, images] = [el("div"), el("div"), el("div")];
+  const [look, chips, images, display] = [el("div"), el("div"), el("div"), el("div")];
   const [layers, panel, levels, browser] = [el("div"), el("div"), el("div"), el("div")];
   const note = el("p", "vw-note", { role: "status" });
   const numbers = el("div", "vw-view-numbers");
@@ -43,7 +45,7 @@ export function drawViewsTab(
     (by) => filters.step(by),
     () => filters.pin(),
   );
-  const controls = el(
+  const drawnAs = el(
     "div",
     "vw-tools",
     {},
@@ -55,6 +57,12 @@ export function drawViewsTab(
       { value: "per view", text: "Scale per view" },
       { value: "shared", text: "Shared", title: "that of level 0 for every level" },
     ]),
+    el("span", "vw-note", {}, "square roots of values"),
+  );
+  const followed = el(
+    "div",
+    "vw-tools",
+    {},
     segmented(view, "views_heads", "heads", [
       { value: "mean", text: "Mean of heads" },
       { value: "one", text: "One" },
@@ -68,8 +76,19 @@ export function drawViewsTab(
       "div",
       "vw-columns vw-views-columns",
       {},
-      el("div", "vw-column vw-column-look", {}, look, chips, images, numbers),
-      el("div", "vw-column vw-column-compare", {}, layers, choice, panel, controls, note, levels),
+      el("div", "vw-column vw-column-look", {}, look, chips, images, numbers, display),
+      el(
+        "div",
+        "vw-column vw-column-compare",
+        {},
+        layers,
+        choice,
+        panel,
+        drawnAs,
+        followed,
+        note,
+        levels,
+      ),
       el("div", "vw-column vw-column-numbers", {}, browser),
     ),
   );
@@ -100,6 +119,7 @@ export function drawViewsTab(
   );
   drawImageStrip(images, view);
   drawLayerSlider(layers, view);
+  drawImageControls(display, view);
   const large = drawViewsPanel(panel, view, views);
   const drawLevels = drawViewsLevels(levels, view, views);
   const filters = drawFilterBrowser(browser, view, views);
@@ -107,12 +127,21 @@ export function drawViewsTab(
   /** The weight of the patch under the pointer, or of the one that is asked about. */
   function say(): string {
     const tokens = tokensOf(store);
-    const place = stage.pointed.get() ?? (tokens && placeIn(store.get("query"), tokens));
-    if (!tokens || !place) return "";
-    const patch = place.row * tokens.asked.cols + place.col;
+    const place = stage.pointed.get() ?? (tokens && placeOf(store.get("query"), tokens.reference));
     const filter = store.get("views_filter");
-    const found = exactWeight(views.entry(), level(), patch, filter, views.count());
-    return `patch (${place.row}, ${place.col}): weight ${weight(found)} at level ${level()}`;
+    const found = numbersOf(views.entry(), store.get("views_filters"), filter);
+    const words = [];
+    if (found?.embedding != null && found.position !== null)
+      words.push(
+        `${fixed(found.sum)}${added(found.bias)}${added(found.position)} = ${fixed(found.embedding)}`,
+      );
+    if (tokens && place) {
+      const patch = place.row * tokens.asked.cols + place.col;
+      const share = exactWeight(views.entry(), level(), patch, filter, views.count());
+      const where = `patch (${place.row}, ${place.col})`;
+      if (share !== null) words.push(`${where}: weight ${weight(share)} at level ${level()}`);
+    }
+    return words.join(" · ");
   }
   const drawSaid = drawTokenFrame(
     element,
@@ -143,7 +172,7 @@ export function drawViewsTab(
         "vw-control",
         {},
         el("span", "vw-muted", {}, name),
-        el("span", "vw-number", {}, value === null ? "–" : activation(value)),
+        el("span", "vw-number", {}, value === null ? "–" : fixed(value)),
       );
     numbers.replaceChildren(
       ...(found
@@ -176,9 +205,14 @@ export function drawViewsTab(
     stage.repaint();
     drawSaid();
   }
-  const ready = () =>
-    views.field(store.get("views_filter")) !== null &&
-    views.weights(store.get("query"), level(), store.get("views_filter")) !== null;
+  /** Whether all that is asked for is drawn, or refused with a reason. */
+  function ready(): boolean {
+    const filters = store.get("views_filters");
+    if ("note" in filters && filters.note) return true;
+    if (views.field(store.get("views_filter")) === null) return false;
+    const weights = views.weights(store.get("query"), level(), store.get("views_filter"));
+    return weights !== null || views.refused();
+  }
   view.paintOn(KEYS.flat(), draw);
   stage.pointed.on(drawSaid);
 
@@ -204,16 +238,27 @@ export function drawViewsTab(
   };
 }
 
-/** Tokens are the same in every layer here: those of another layer need not be waited for. */
+/** Where views are, tokens are the same in every layer: those of another need not be waited for. */
 function everyLayer(store: View<TokenViewsState>["store"]): View<TokenViewsState>["store"] {
   return {
     ...store,
     get(key) {
       const value = store.get(key);
       if (key !== "token_layer" || !("axis" in (value as object))) return value;
+      const rows = store.get("views_rows");
+      if (!("rows" in rows) || !isPacked(rows.rows)) return value; // other tokens in each layer
       return { ...(value as object), layer: store.get("layer") } as typeof value;
     },
   };
+}
+
+/** Four digits after the point: all that float32 has of numbers near 1, and a true minus. */
+function fixed(value: number): string {
+  return value.toFixed(4).replace("-", "−");
+}
+
+function added(value: number): string {
+  return value < 0 ? ` − ${fixed(-value)}` : ` + ${fixed(value)}`;
 }
 
 /** Which filter: a slider to scrub, a number, the next one, and a pin. */
@@ -225,7 +270,11 @@ function filterChoice(
 ): HTMLElement {
   const { store, signal } = view;
   const box = el("input", "vw-number-box", { type: "number", min: 0, "aria-label": "filter" });
-  const range = el("input", "vw-range", { type: "range", min: 0, "aria-label": "filter" });
+  const range = el("input", "vw-range vw-small-range", {
+    type: "range",
+    min: 0,
+    "aria-label": "filter",
+  });
   const of = el("span", "vw-muted");
   const action = (text: string, title: string, run: () => void) => {
     const button = el("button", "vw-action", { type: "button", title }, text);

@@ -201,8 +201,8 @@ const table = /* @__PURE__ */ pixelTable(SIGNED);
 const OPAQUE = 0xff000000;
 
 /**
- * Paints a field, its patches weighed, into pixels (32 bits each, little-endian). Signed values go
- * by the square roots of their magnitudes, so that the small ones are seen; colours as they are.
+ * Paints a field, its patches weighed, into pixels (32 bits each, little-endian). Values go by the
+ * square roots of their magnitudes, so that the small ones are seen.
  */
 export function paintField(
   into: Uint32Array,
@@ -239,7 +239,7 @@ export function paintField(
 }
 
 function byte(part: number): number {
-  return part <= 0 ? 0 : part >= 1 ? 255 : Math.round(part * 255);
+  return part <= 0 ? 0 : part >= 1 ? 255 : Math.round(Math.sqrt(part) * 255);
 }
 
 /** The head that a feature of the embedding belongs to: ⌊j H / D⌋. */
@@ -281,6 +281,8 @@ export interface Views {
   field(filter: number, image?: number): Field | null;
   /** Whether the rows that are here are those of the image and the options in view. */
   current(): boolean;
+  /** Whether there are no rows, for a reason that is said. */
+  refused(): boolean;
   weights(token: number, level: number, filter: number): Weights | null;
   /** Exact numbers of the token that is asked about. */
   entry(): Entry | null;
@@ -366,6 +368,10 @@ export function viewsOf(store: Store<Read>, signal: AbortSignal): Views {
       return made;
     },
     current: () => followed(store.get("views_rows") as Followed | None),
+    refused() {
+      const came = store.get("views_rows") as Rows;
+      return views.current() && !isPacked(came.rows) && came.note !== "";
+    },
     weights(token, level, filter) {
       const found = rows.get(token);
       if (!found || !views.current()) return null;
