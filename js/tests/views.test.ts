@@ -42,54 +42,62 @@ function signed(values: number[][], whole: number[]): Whole {
   return { dtype: "u1", shape, scale, offset: 0, curve: "signed sqrt", view, whole };
 }
 
+/** The value behind a root. */
+const square = (root: number) => root * Math.abs(root);
+
 test("a view at level 0 is the image times the filter, laid like tiles", () => {
   const [filter, image] = [some(2, 2, 3), some(2, 5, 7, -20)];
-  const field = product(filter, image);
-  expect([field.rows, field.cols]).toEqual([2, 2]); // a row and a column are left over
+  const [signed, colours] = [product(filter, image, "signed"), product(filter, image, "clipped")];
+  expect([signed.rows, signed.cols]).toEqual([2, 2]); // a row and a column are left over
+  expect([signed.planes.length, colours.planes.length]).toEqual([1, 2]);
   for (let y = 0; y < 4; y++)
     for (let x = 0; x < 6; x++) {
-      let sum = 0;
-      for (let c = 0; c < 2; c++)
-        sum += image.values[(c * 5 + y) * 7 + x] * filter.values[(c * 2 + (y % 2)) * 3 + (x % 3)];
-      expect(field.sum[y * 6 + x]).toBe(sum);
+      const at = (c: number) =>
+        image.values[(c * 5 + y) * 7 + x] * filter.values[(c * 2 + (y % 2)) * 3 + (x % 3)];
+      expect(square(signed.planes[0][y * 6 + x])).toBeCloseTo(at(0) + at(1), 3);
+      for (const c of [0, 1])
+        expect(square(colours.planes[c][y * 6 + x])).toBeCloseTo(Math.max(0, at(c)), 3);
     }
 });
 
 test("a local view is one tile, and its peak that of the patch", () => {
-  const field = product(some(3, 2, 3), some(3, 4, 6, -30));
-  const local = patchOf(field, 1, 1);
-  expect([...local.sum]).toEqual([2, 3].flatMap((y) => [3, 4, 5].map((x) => field.sum[y * 6 + x])));
-  expect(local.colours[2][0]).toBe(field.colours[2][2 * 6 + 3]);
-  expect(local.peaks[0]).toBe(Math.max(...[...local.sum].map(Math.abs)));
-  expect(field.peaks[3]).toBe(local.peaks[0]);
-  expect(field.tops[3]).toBe(Math.max(0, ...local.colours.flatMap((one) => [...one])));
+  const [filter, image] = [some(3, 2, 3), some(3, 4, 6, -30)];
+  for (const display of ["signed", "clipped"] as const) {
+    const field = product(filter, image, display);
+    const local = patchOf(field, 1, 1);
+    field.planes.forEach((plane, c) => {
+      const tile = [2, 3].flatMap((y) => [3, 4, 5].map((x) => plane[y * 6 + x]));
+      expect([...local.planes[c]]).toEqual(tile);
+    });
+    const sizes = local.planes.flatMap((plane) => [...plane].map((v) => v * v));
+    expect(local.peaks[0]).toBeCloseTo(Math.max(...sizes), 3);
+    expect(field.peaks[3]).toBe(local.peaks[0]);
+  }
 });
 
 test("a filter alone has the scale of its own largest value", () => {
-  const field = kernel({ channels: 1, rows: 1, cols: 2, values: Float32Array.of(-4, 1) });
-  expect(scaleOf(field, "signed", null)).toBe(4);
-  expect(scaleOf(field, "clipped", null)).toBe(1);
+  const filter = { channels: 1, rows: 1, cols: 2, values: Float32Array.of(-4, 1) };
+  expect(scaleOf(kernel(filter, "signed"), null)).toBe(4);
+  expect(scaleOf(kernel(filter, "clipped"), null)).toBe(1);
 });
 
 test("weights scale their own patches: the signed colours, and black below zero", () => {
   const filter = { channels: 1, rows: 1, cols: 1, values: Float32Array.of(1) };
   const image = { channels: 1, rows: 1, cols: 3, values: Float32Array.of(-2, 1, 1) };
-  const field = product(filter, image);
   const weights = [0.5, 1, 0.25];
-  expect(scaleOf(field, "signed", weights)).toBe(1);
   const pixels = new Uint32Array(3);
   const channels = (pixel: number) => [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255];
-  paintField(pixels, field, "signed", weights, 1);
+  const signed = product(filter, image, "signed");
+  expect(scaleOf(signed, weights)).toBe(1);
+  paintField(pixels, signed, weights, 1);
   const table = colormap("signed");
   const at = (code: number) => parseHex(table[Math.round((code / 254) * 255)]);
-  expect(channels(pixels[0])).toEqual(at(0));
-  expect(channels(pixels[1])).toEqual(at(254));
-  expect(channels(pixels[2])).toEqual(at(191)); // half of the root of a quarter
-  paintField(pixels, field, "clipped", weights, 1);
+  expect([...pixels].map(channels)).toEqual([at(0), at(254), at(191)]); // ½, the root of ¼
+  paintField(pixels, signed, null, 0); // nothing to see divides by nothing
+  expect(new Set(pixels).size).toBe(1);
+  paintField(pixels, product(filter, image, "clipped"), weights, 1);
   expect([...pixels].map(channels)).toEqual([0, 255, 128].map((v) => [v, v, v]));
   expect(pixels[0] >>> 24).toBe(255);
-  paintField(pixels, field, "signed", null, 0); // nothing to see divides by nothing
-  expect(new Set(pixels).size).toBe(1);
 });
 
 test("a feature belongs to one head, and levels are thinned for deep models", () => {
@@ -206,14 +214,14 @@ test("the head counts only where one is chosen", () => {
 
 test("pixels of images that were seen stay, for filters that are compared on them", () => {
   const { store, views } = page();
-  expect(views.field(0)?.sum[1]).toBeCloseTo(-1, 1);
+  expect(views.field(0)?.planes[0][1]).toBeCloseTo(-1, 1);
   store.set("image_index", 1);
   expect(views.field(0)).toBeNull();
   const pixels = signed([[4, 4, 4, 4]], [1, 1, 4]);
   store.set("views_image", { image_index: 1, pixels, scores: {}, note: "" });
-  expect(views.field(0)?.sum[0]).toBeCloseTo(4, 5);
+  expect(views.field(0)?.planes[0][0]).toBeCloseTo(2, 5);
   expect(views.images()).toEqual([0, 1]);
-  expect(views.field(0, 0)?.sum[1]).toBeCloseTo(-1, 1);
+  expect(views.field(0, 0)?.planes[0][1]).toBeCloseTo(-1, 1);
 });
 
 test("a refusal is an answer, and numbers are those of the token that is asked about", () => {

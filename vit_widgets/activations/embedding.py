@@ -158,11 +158,6 @@ def embedded(
     Embedded
         ``None`` where the first block is not given one token, as wide as there are filters, for
         every patch and each prefix token.
-
-    Raises
-    ------
-    ValueError
-        If the forward ended without passing the two.
     """
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
     batch = model.to_device(torch.stack([image, noise.to(image.dtype)]))
@@ -184,16 +179,12 @@ def embedded(
         )
         with _until_removed(hooks):
             model.run(batch)
-    if seen.get("mapped") is None or seen.get("tokens") is None:
-        msg = f"the forward did not pass {embedding.path} and {block} with images of this size"
-        raise ValueError(msg)
     count = len(embedding.filters)
-    rows, tokens = _of_patches(seen["mapped"], count), seen["tokens"]
-    assert tokens is not None
-    fits = rows is not None and tokens.ndim == 3 and tokens.shape[-1] == count
-    if not fits or tokens.shape[1] < rows.shape[1]:  # type: ignore[union-attr]
+    rows, tokens = _of_patches(seen.get("mapped"), count), seen.get("tokens")
+    if rows is None or tokens is None or tokens.ndim != 3:
         return None
-    assert rows is not None
+    if tokens.shape[-1] != count or tokens.shape[1] < rows.shape[1]:
+        return None
     laid, whole = _numbers(rows), _numbers(tokens)
     added = whole[:, whole.shape[1] - laid.shape[1] :] - laid
     size = max(np.abs(whole).max(), np.abs(laid).max())
@@ -265,9 +256,10 @@ def _of_convolution(
     down, across = part.kernel_size
     plain = part.stride == part.kernel_size and part.groups == 1 and part.padding in (0, (0, 0))
     if not plain or part.dilation != (1, 1):
+        groups = f", {part.groups} groups" if part.groups > 1 else ""
         reasons.append(
             f"{path} has kernels of {down} x {across} pixels, stride {part.stride[0]} x "
-            f"{part.stride[1]}, padding {part.padding}, {part.groups} groups"
+            f"{part.stride[1]}, padding {part.padding}{groups}"
         )
         return None
     return _Found(path, (part.in_channels, down, across), None)

@@ -131,7 +131,7 @@ def same_tokens(cache: ActivationCache) -> TokenAxis:
         reason = _other(record, axis)
         if reason:
             msg = (
-                "these views need self-attention over the same tokens in every layer, prefix and "
+                "Views of layers need self-attention over the same tokens in every layer, prefix and "
                 f"patches in raster order: {record.name} {reason}"
             )
             raise ValueError(msg)

@@ -92,8 +92,8 @@ export function drawFilterBrowser(
     const display = store.get("views_display");
     const alone = store.get("views_thumbnails") === "filters";
     if (!own || (!alone && !pixels)) return false;
-    const field = alone || !pixels ? kernel(own) : product(own, pixels);
-    canvas.paint(field, display, null, scaleOf(field, display, null));
+    const field = alone || !pixels ? kernel(own, display) : product(own, pixels, display);
+    canvas.paint(field, null, scaleOf(field, null));
     return true;
   }
 
@@ -193,8 +193,8 @@ export function drawFilterBrowser(
           const canvas = fieldCanvas("vw-view-canvas");
           const [own, pixels] = [views.filter(filter), views.pixels(image)];
           if (own && pixels) {
-            const field = product(own, pixels);
-            canvas.paint(field, display, null, scaleOf(field, display, null));
+            const field = product(own, pixels, display);
+            canvas.paint(field, null, scaleOf(field, null));
           }
           attribute(canvas.element, { title: names[image] || `image ${image}` });
           return canvas.element;

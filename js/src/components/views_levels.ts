@@ -74,8 +74,7 @@ export function drawViewsLevels(
     attribute(grid, { "data-stale": !field || !views.current() });
     if (!field || element.hidden || !views.current()) return;
     build(asked.length, levels);
-    const display = store.get("views_display");
-    const shared = store.get("views_scale") === "shared" ? scaleOf(field, display, null) : null;
+    const shared = store.get("views_scale") === "shared" ? scaleOf(field, null) : null;
     asked.forEach((token, row) => {
       const pin = store.get("pins").indexOf(token);
       setText(names[row], `${pin < 0 ? "" : `${pinLetter(pin)} `}${tokenLabel(token, tokens)}`);
@@ -94,12 +93,7 @@ export function drawViewsLevels(
         });
         canvas.element.hidden = !seen;
         if (!seen) return;
-        canvas.paint(
-          field,
-          display,
-          weights.values,
-          shared ?? scaleOf(field, display, weights.values),
-        );
+        canvas.paint(field, weights.values, shared ?? scaleOf(field, weights.values));
       });
     });
   };

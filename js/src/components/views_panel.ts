@@ -1,6 +1,6 @@
 // The views of one filter: itself, on the patch that is asked about, on the whole image, and what
 // of that the token has at the layer in view.
-import { tokenLabel, tokenName } from "../lib/format";
+import { tokenName } from "../lib/format";
 import { placeOf } from "../lib/geometry";
 import type { TokenViewsState } from "../lib/state";
 import { tokensOf } from "../lib/token_layer";
@@ -32,9 +32,7 @@ export function drawViewsPanel(
   const { store } = view;
   const shared = () => {
     const whole = views.field(store.get("views_filter"));
-    return whole && store.get("views_scale") === "shared"
-      ? scaleOf(whole, store.get("views_display"), null)
-      : null;
+    return whole && store.get("views_scale") === "shared" ? scaleOf(whole, null) : null;
   };
   function figure(className: string): Figure {
     const { element: canvas, paint } = fieldCanvas("vw-view-canvas");
@@ -52,10 +50,9 @@ export function drawViewsPanel(
         attribute(box, { "data-stale": null, title: `${title} ${about}` });
         canvas.hidden = field === null;
         if (!field) return;
-        const display = store.get("views_display");
         // the filter is no view: it has a scale of its own
         const common = className.includes("kernel") ? null : shared();
-        paint(field, display, weights, common ?? scaleOf(field, display, weights));
+        paint(field, weights, common ?? scaleOf(field, weights));
       },
       wait: () => attribute(box, { "data-stale": true }),
     };
@@ -76,7 +73,12 @@ export function drawViewsPanel(
       const own = views.filter(index);
       const field = views.field(index);
       const tokens = tokensOf(store);
-      filter.show(own && kernel(own), null, `Filter ${index}`, own ? sizeOf(own) : "");
+      filter.show(
+        own && kernel(own, store.get("views_display")),
+        null,
+        `Filter ${index}`,
+        own ? sizeOf(own) : "",
+      );
       if (!field) {
         for (const each of [local, whole, deep]) each.wait();
         return;
@@ -88,7 +90,7 @@ export function drawViewsPanel(
         place && same ? patchOf(field, place.row, place.col) : null,
         null,
         "Local view",
-        place ? tokenLabel(store.get("query"), tokens) : "no patch",
+        place ? `patch ${place.row}, ${place.col}` : "no patch",
       );
       whole.show(field, null, "Level 0", "every patch × filter");
       const level = store.get("layer") + 1;

@@ -1,6 +1,6 @@
 // Views: what a token sees of the image through a filter of the patch embedding, level by level.
 import { grouped, weight } from "../lib/format";
-import { placeOf } from "../lib/geometry";
+import { placeOf, sameAxis } from "../lib/geometry";
 import type { Heat } from "../lib/heat";
 import { MOST_PINS, type TokenViewsState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
@@ -24,7 +24,7 @@ import { drawViewsPanel } from "./views_panel";
 const KEYS = [
   ["views_filter", "views_display", "views_scale", "views_residual", "views_heads"],
   ["views_filters", "views_image", "views_rows", "views_entry"],
-  ["layer", "query", "image_index", "head", "pins", "token_layer"],
+  ["layer", "query", "image_index", "head", "pins"],
 ] as const;
 
 export function drawViewsTab(
@@ -201,19 +201,37 @@ export function drawViewsTab(
     drawNumbers();
     setText(note, notes());
     note.hidden = note.textContent === "";
+    // without filters there is nothing to choose, without rows no way to follow attention
+    for (const part of [choice, panel, drawnAs, browser]) part.hidden = refused();
+    followed.hidden = refused() || views.refused();
     attribute(element, { "data-answer": ready() ? "current" : "stale" });
     stage.repaint();
     drawSaid();
   }
+  /** Whether the model has no filters, for a reason that is said. */
+  function refused(): boolean {
+    const filters = store.get("views_filters");
+    return "note" in filters && filters.note !== "";
+  }
   /** Whether all that is asked for is drawn, or refused with a reason. */
   function ready(): boolean {
-    const filters = store.get("views_filters");
-    if ("note" in filters && filters.note) return true;
+    if (refused()) return true;
     if (views.field(store.get("views_filter")) === null) return false;
     const weights = views.weights(store.get("query"), level(), store.get("views_filter"));
     return weights !== null || views.refused();
   }
   view.paintOn(KEYS.flat(), draw);
+  // what is known of another layer is nothing new here, as long as its tokens are the same
+  let tokens = tokensOf(store);
+  store.on(
+    "token_layer",
+    () => {
+      const now = tokensOf(store);
+      if (!tokens || !now || !sameAxis(tokens.reference, now.reference)) view.paint(draw);
+      tokens = now;
+    },
+    signal,
+  );
   stage.pointed.on(drawSaid);
 
   return {

@@ -98,102 +98,97 @@ export function planes(packed: Whole): Planes {
   return { channels, rows, cols, values };
 }
 
-/** What is drawn: values of pixels, and the largest of each patch, so that a scale costs little. */
+/**
+ * What is drawn, as square roots of magnitudes with their signs: a weight then costs one product a
+ * pixel, and small values are seen.
+ */
 export interface Field {
   rows: number;
   cols: number;
   /** Pixels of one patch. */
   down: number;
   across: number;
-  /** Sum over the channels, (row, col) of pixels. */
-  sum: Float32Array;
-  /** The channels themselves, red, green, blue. */
-  colours: readonly Float32Array[];
-  /** Largest magnitude of `sum`, and largest value of `colours`, in each patch. */
+  /** Whether it is the sum over the channels; if not, channels whose negative values are 0. */
+  signed: boolean;
+  planes: readonly Float32Array[];
+  /** The largest magnitude of each patch, no root of it. */
   peaks: Float32Array;
-  tops: Float32Array;
 }
+
+type Grid = Pick<Field, "rows" | "cols" | "down" | "across" | "signed">;
 
 /** A filter, pixel by pixel on every patch of an image: the views at level 0, side by side. */
-export function product(filter: Planes, image: Planes): Field {
+export function product(filter: Planes, image: Planes, display: Display): Field {
   const { rows: down, cols: across } = filter;
   const [rows, cols] = [Math.floor(image.rows / down), Math.floor(image.cols / across)];
-  const [height, width] = [rows * down, cols * across];
-  const channels = Array.from({ length: filter.channels }, (_, c) => {
-    const made = new Float32Array(height * width);
-    for (let y = 0; y < height; y++) {
+  const width = cols * across;
+  const sums = display === "signed";
+  // of more channels than three the first are shown
+  const count = sums ? filter.channels : Math.min(3, filter.channels);
+  const made = Array.from(
+    { length: sums ? 1 : count },
+    () => new Float32Array(rows * down * width),
+  );
+  for (let c = 0; c < count; c++) {
+    const plane = made[sums ? 0 : c];
+    for (let y = 0, i = 0; y < rows * down; y++) {
       const kernel = (c * down + (y % down)) * across;
-      const from = (c * image.rows + y) * image.cols;
-      for (let x = 0, k = 0; x < width; x++) {
-        made[y * width + x] = image.values[from + x] * filter.values[kernel + k];
-        if (++k === across) k = 0;
-      }
+      let from = (c * image.rows + y) * image.cols;
+      for (let col = 0; col < cols; col++)
+        for (let k = kernel; k < kernel + across; k++, i++, from++)
+          plane[i] += image.values[from] * filter.values[k];
     }
-    return made;
-  });
-  return fieldOf(channels, { rows, cols, down, across });
+  }
+  return fieldOf(made, { rows, cols, down, across, signed: sums });
 }
 
-/** A filter itself. */
-export function kernel({ channels, rows, cols, values }: Planes): Field {
-  const size = rows * cols;
-  const each = Array.from({ length: channels }, (_, c) => values.slice(c * size, (c + 1) * size));
-  return fieldOf(each, { rows: 1, cols: 1, down: rows, across: cols });
+/** A filter itself: its product with a patch of ones. */
+export function kernel(filter: Planes, display: Display): Field {
+  const values = new Float32Array(filter.values.length).fill(1);
+  return product(filter, { ...filter, values }, display);
+}
+
+/** Notes the peaks and takes the roots. */
+function fieldOf(made: Float32Array[], grid: Grid): Field {
+  const { cols, down, across, signed } = grid;
+  const width = cols * across;
+  const peaks = new Float32Array(grid.rows * cols);
+  for (const plane of made)
+    for (let patch = 0; patch < peaks.length; patch++) {
+      const start = Math.floor(patch / cols) * down * width + (patch % cols) * across;
+      let peak = peaks[patch];
+      for (let y = 0; y < down; y++)
+        for (let i = start + y * width; i < start + y * width + across; i++) {
+          const value = plane[i];
+          const size = value < 0 ? (signed ? -value : 0) : value;
+          if (size > peak) peak = size;
+          plane[i] = value < 0 ? -Math.sqrt(size) : Math.sqrt(size);
+        }
+      peaks[patch] = peak;
+    }
+  return { ...grid, planes: made, peaks };
 }
 
 /** One patch of a field. */
 export function patchOf(field: Field, row: number, col: number): Field {
   const { down, across, cols } = field;
-  const cut = (all: Float32Array) => {
+  const planes = field.planes.map((all) => {
     const part = new Float32Array(down * across);
     for (let y = 0; y < down; y++) {
       const from = (row * down + y) * cols * across + col * across;
       part.set(all.subarray(from, from + across), y * across);
     }
     return part;
-  };
-  const grid = { rows: 1, cols: 1, down, across };
-  return fieldOf(field.colours.map(cut), grid, cut(field.sum));
-}
-
-type Grid = Pick<Field, "rows" | "cols" | "down" | "across">;
-
-function fieldOf(channels: Float32Array[], grid: Grid, sum = total(channels)): Field {
-  // one channel is grey; of more than three the first are shown
-  const colours =
-    channels.length < 3 ? [channels[0], channels[0], channels[0]] : channels.slice(0, 3);
-  const { rows, cols, down, across } = grid;
-  const peaks = new Float32Array(rows * cols);
-  const tops = new Float32Array(rows * cols);
-  const width = cols * across;
-  const [red, green, blue] = colours;
-  for (let patch = 0; patch < peaks.length; patch++) {
-    const start = Math.floor(patch / cols) * down * width + (patch % cols) * across;
-    let [peak, top] = [0, 0];
-    for (let y = 0; y < down; y++)
-      for (let i = start + y * width; i < start + y * width + across; i++) {
-        const [most, size] = [Math.max(red[i], green[i], blue[i]), Math.abs(sum[i])];
-        if (size > peak) peak = size;
-        if (most > top) top = most;
-      }
-    peaks[patch] = peak;
-    tops[patch] = top;
-  }
-  return { ...grid, sum, colours, peaks, tops };
-}
-
-function total(channels: readonly Float32Array[]): Float32Array {
-  const sum = new Float32Array(channels[0].length);
-  for (const channel of channels) for (let i = 0; i < sum.length; i++) sum[i] += channel[i];
-  return sum;
+  });
+  const peaks = Float32Array.of(field.peaks[row * cols + col]);
+  return { ...field, rows: 1, cols: 1, planes, peaks };
 }
 
 /** The value that the strongest colour stands for, of a field whose patches are weighed. */
-export function scaleOf(field: Field, display: Display, weights: ArrayLike<number> | null): number {
-  const most = display === "signed" ? field.peaks : field.tops;
+export function scaleOf({ peaks }: Field, weights: ArrayLike<number> | null): number {
   let scale = 0;
-  for (let i = 0; i < most.length; i++)
-    scale = Math.max(scale, most[i] * (weights ? weights[i] : 1));
+  for (let i = 0; i < peaks.length; i++)
+    scale = Math.max(scale, peaks[i] * (weights ? weights[i] : 1));
   return scale;
 }
 
@@ -201,45 +196,36 @@ const table = /* @__PURE__ */ pixelTable(SIGNED);
 const OPAQUE = 0xff000000;
 
 /**
- * Paints a field, its patches weighed, into pixels (32 bits each, little-endian). Values go by the
- * square roots of their magnitudes, so that the small ones are seen.
+ * Paints a field, its patches weighed, into pixels (32 bits each, little-endian). No value may be
+ * larger than `scale`.
  */
 export function paintField(
   into: Uint32Array,
   field: Field,
-  display: Display,
   weights: ArrayLike<number> | null,
   scale: number,
 ): void {
-  const { cols, down, across, sum, colours } = field;
+  const { cols, down, across, planes, signed } = field;
   const width = cols * across;
-  const [red, green, blue] = colours;
+  const [red, green = red, blue = green] = planes; // one channel alone is grey
   for (let patch = 0; patch < field.peaks.length; patch++) {
-    const factor = scale > 0 ? (weights ? weights[patch] : 1) / scale : 0;
-    const left = (patch % cols) * across;
-    const top = Math.floor(patch / cols) * down;
-    for (let y = top; y < top + down; y++) {
-      const end = y * width + left + across;
-      if (display === "signed")
-        for (let i = y * width + left; i < end; i++) {
-          const part = Math.max(-1, Math.min(1, sum[i] * factor));
-          const root = part < 0 ? -Math.sqrt(-part) : Math.sqrt(part);
-          into[i] = table[Math.round(ZERO_CODE + root * ZERO_CODE)];
-        }
+    const factor = scale > 0 ? Math.sqrt((weights ? weights[patch] : 1) / scale) : 0;
+    const most = factor * (signed ? ZERO_CODE : 255);
+    const start = Math.floor(patch / cols) * down * width + (patch % cols) * across;
+    for (let y = 0; y < down; y++) {
+      const end = start + y * width + across;
+      if (signed)
+        for (let i = end - across; i < end; i++)
+          into[i] = table[(red[i] * most + ZERO_CODE + 0.5) | 0];
       else
-        for (let i = y * width + left; i < end; i++)
+        for (let i = end - across; i < end; i++)
           into[i] =
-            (OPAQUE |
-              (byte(blue[i] * factor) << 16) |
-              (byte(green[i] * factor) << 8) |
-              byte(red[i] * factor)) >>>
-            0;
+            OPAQUE |
+            ((blue[i] * most + 0.5) << 16) |
+            ((green[i] * most + 0.5) << 8) |
+            (red[i] * most + 0.5);
     }
   }
-}
-
-function byte(part: number): number {
-  return part <= 0 ? 0 : part >= 1 ? 255 : Math.round(Math.sqrt(part) * 255);
 }
 
 /** The head that a feature of the embedding belongs to: ⌊j H / D⌋. */
@@ -354,12 +340,13 @@ export function viewsOf(store: Store<Read>, signal: AbortSignal): Views {
     images: () => [...images.keys()],
     pixels: (image) => images.get(image) ?? null,
     field(index, image = store.get("image_index")) {
-      const name = `${image} ${index}`;
+      const display = store.get("views_display");
+      const name = `${image} ${index} ${display}`;
       const known = fields.get(name);
       if (known) return known;
       const [filter, pixels] = [views.filter(index), images.get(image)];
       if (!filter || !pixels) return null;
-      const made = product(filter, pixels);
+      const made = product(filter, pixels, display);
       fields.set(name, made);
       for (const old of fields.keys()) {
         if (fields.size <= MOST_FIELDS) break;
