@@ -5,24 +5,26 @@ import {
   type Entry,
   exactWeight,
   type Followed,
-  kernel,
   levelsShown,
   numbersOf,
   ordered,
   owningHead,
+  type Rows,
+  type ViewsTraits,
+  viewsTraits,
+  type Whole,
+} from "../src/lib/views";
+import { viewsOf } from "../src/lib/views_data";
+import {
+  kernel,
   type Planes,
   paintField,
   patchOf,
   planes,
   product,
-  type Rows,
   scaleOf,
   slice,
-  type ViewsTraits,
-  viewsOf,
-  viewsTraits,
-  type Whole,
-} from "../src/lib/views";
+} from "../src/lib/views_field";
 import { floats } from "./make";
 
 /** (channel, row, col) with a value of its own everywhere. */

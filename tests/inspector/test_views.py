@@ -61,6 +61,10 @@ def test_options_follow_attention_in_another_way(page: vw.Inspector):
     """Breaks when an option is not asked about, or its answer is taken for that of another."""
     cache = vw.capture(page.model, vw.demo.images(1)[0])
     page.views_residual = False
+    assert page.wait(60)
+    wanted = vw.probes.view_weights(cache, residual=False).values
+    exact = unpack(page.views_entry["weights"])
+    np.testing.assert_allclose(exact[0], wanted[:, 66], rtol=1e-5, atol=1e-7)
     page.views_heads, page.head = "one", 2
     assert page.wait(60)
     assert (page.views_rows["heads"], page.views_rows["head"]) == ("one", 2)

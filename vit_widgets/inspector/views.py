@@ -23,7 +23,8 @@ class ViewDesk:
     """Answers what a page asks about views of tokens.
 
     Filters travel once, pixels once an image; another filter or layer is the page's own affair. A
-    token asks for one row of weights at all levels, which is there already: no forward.
+    token asks for one row of weights at all levels, which is there already: no forward. What the
+    page has is equal to what it would get, and is not sent again.
 
     Parameters
     ----------
@@ -87,12 +88,11 @@ class ViewDesk:
             self._page.publish(views_filters={"note": str(error)})
             return
         scores = {by: probes.filter_scores(cache, by=by).values for by in _SCORES}
-        if not self._page.views_filters.get("weights"):
-            self._page.publish(
-                views_filters={"weights": found.filters, "bias": found.bias, "path": found.path}
-            )
         pixels = cache.images[0].float().cpu().numpy()
-        self._page.publish(views_image={"image_index": index, "pixels": pixels, "scores": scores})
+        self._page.publish(
+            views_filters={"weights": found.filters, "bias": found.bias, "path": found.path},
+            views_image={"image_index": index, "pixels": pixels, "scores": scores},
+        )
 
     def _publish_rows(self) -> None:
         page, cache = self._page, self._source.cache
@@ -120,16 +120,11 @@ class ViewDesk:
         else:
             around = neighbours(cache, query, len(pins), page.layer)
             tokens = [one for one in dict.fromkeys((query, *pins, *around)) if one < axis.size]
-        last = page.views_rows
-        known = all(last.get(name) == one for name, one in (*asked.items(), ("tokens", tokens)))
-        rows = {} if known else {
-            "views_rows": {
+        page.publish(
+            views_rows={
                 **asked, "tokens": tokens, "rows": np.moveaxis(of_heads[:, :, tokens], 2, 0),
                 "head_count": min(record.heads for record in cache.attention),
-            }
-        }  # fmt: skip
-        page.publish(
-            **rows,
+            },
             views_entry={
                 **asked, "query": query, "weights": of_heads[:, :, query],
                 **self._entry(found, query - len(axis.prefix)),

@@ -131,8 +131,8 @@ def same_tokens(cache: ActivationCache) -> TokenAxis:
         reason = _other(record, axis)
         if reason:
             msg = (
-                "Views of layers need self-attention over the same tokens in every layer, prefix and "
-                f"patches in raster order: {record.name} {reason}"
+                "Views of layers need self-attention over the same tokens in every layer, the "
+                f"prefix and patches in raster order: {record.name} {reason}"
             )
             raise ValueError(msg)
     return axis

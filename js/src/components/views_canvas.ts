@@ -1,5 +1,5 @@
 // One view as a picture: one pixel for each of the model's input, enlarged by the page.
-import { type Field, paintField } from "../lib/views";
+import { type Field, paintField } from "../lib/views_field";
 import { context2d, el } from "./dom";
 
 export interface FieldCanvas {
