@@ -22,13 +22,14 @@ from vit_widgets.probes.head_statistics import (
 from vit_widgets.probes.kmeans import Segments, kmeans
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
+from vit_widgets.probes.patch_keys import patch_keys
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
 from vit_widgets.probes.pca_colors import PCAColors, pca_colors
 from vit_widgets.probes.scene_truth import Attribute
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
-from vit_widgets.probes.tokencut import TokenCut, tokencut
+from vit_widgets.probes.tokencut import TokenCut, cut, tokencut
 
 __all__ = [
     "CKA",
@@ -53,12 +54,14 @@ __all__ = [
     "cka",
     "cluster_metrics",
     "clustering",
+    "cut",
     "head_statistics",
     "high_frequency_share",
     "kmeans",
     "layer_statistics",
     "neuron_effect",
     "neuron_map",
+    "patch_keys",
     "patch_tokens",
     "pca_colors",
     "published_features",
