@@ -160,3 +160,16 @@ def test_the_object_of_a_scene_is_found():
         overlaps.append((mask & truth).sum() / (mask | truth).sum())
         boxes.append((middle & truth).sum() / (middle | truth).sum())
     assert np.mean(overlaps) > np.mean(boxes) + 0.1
+
+
+def test_the_keys_of_the_last_layer_find_the_object_of_a_scene():
+    """Breaks when other keys are taken: tokens of that layer find less than half as much."""
+    model = vw.load("demo")
+    scenes = vw.demo.scenes(40, seed=17)
+    cache = vw.capture(model, [scene.image for scene in scenes], keep=("attention", "tokens"))
+    overlaps = []
+    for number, scene in enumerate(scenes):
+        truth = scene.mask.reshape(12, 12, 12, 12).mean(axis=(1, 3)) > 0.5
+        mask = vw.probes.tokencut(cache, image=number, of="keys").mask
+        overlaps.append(vw.probes.mask_iou(mask, truth))
+    assert np.mean(overlaps) > 0.6

@@ -14,12 +14,15 @@ from vit_widgets.probes.feature_visualization import (
     published_features,
     visualize_feature,
 )
+from vit_widgets.probes.glsim import GLSim, glsim
+from vit_widgets.probes.head_masks import HeadMasks, head_masks
 from vit_widgets.probes.head_statistics import (
     HeadStatistics,
     head_statistics,
     layer_statistics,
 )
 from vit_widgets.probes.kmeans import Segments, kmeans
+from vit_widgets.probes.mask_iou import mask_iou
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
 from vit_widgets.probes.patch_keys import patch_keys
@@ -39,6 +42,8 @@ __all__ = [
     "Clustering",
     "FeatureRun",
     "FeatureVisualization",
+    "GLSim",
+    "HeadMasks",
     "HeadStatistics",
     "NeuronEffect",
     "NeuronMap",
@@ -55,10 +60,13 @@ __all__ = [
     "cluster_metrics",
     "clustering",
     "cut",
+    "glsim",
+    "head_masks",
     "head_statistics",
     "high_frequency_share",
     "kmeans",
     "layer_statistics",
+    "mask_iou",
     "neuron_effect",
     "neuron_map",
     "patch_keys",
