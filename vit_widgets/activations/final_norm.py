@@ -55,8 +55,7 @@ def final_norm(cache: ActivationCache) -> str:
         inside = [(path, part) for path, part in parts if path == last]
         returned = hooks.enter_context(outputs_of(inside, 1))
         for path, part in parts:
-            within = any(f"{path}.".startswith(f"{block}.") for block in cache.blocks)
-            if "norm" in type(part).__name__.lower() and not part._modules and not within:
+            if "norm" in type(part).__name__.lower() and not part._modules:
                 handle = part.register_forward_pre_hook(of_this_thread(noting(path)))
                 hooks.callback(handle.remove)
         model.run(one)

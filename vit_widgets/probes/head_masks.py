@@ -127,7 +127,7 @@ def _fewest(weights: np.ndarray, mass: float) -> np.ndarray:
     before = np.concatenate([[0.0], held[:-1]])
     chosen = np.zeros(len(weights), dtype=bool)
     # a patch is needed as long as those before it do not hold enough
-    chosen[order] = (before < mass * held[-1]) & (weights[order] > 0)
+    chosen[order] = before < mass * held[-1]
     return chosen
 
 
