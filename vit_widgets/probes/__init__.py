@@ -16,6 +16,8 @@ from vit_widgets.probes.feature_visualization import (
 )
 from vit_widgets.probes.filter_scores import FilterScores, filter_scores
 from vit_widgets.probes.filters import Filters, filters
+from vit_widgets.probes.glsim import GLSim, glsim
+from vit_widgets.probes.head_masks import HeadMasks, head_masks
 from vit_widgets.probes.head_statistics import (
     HeadStatistics,
     head_statistics,
@@ -23,9 +25,11 @@ from vit_widgets.probes.head_statistics import (
 )
 from vit_widgets.probes.kmeans import Segments, kmeans
 from vit_widgets.probes.local_view import LocalView, local_view
+from vit_widgets.probes.mask_iou import mask_iou
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
 from vit_widgets.probes.patch_drop import Dropped, drop_patches
+from vit_widgets.probes.patch_keys import patch_keys
 from vit_widgets.probes.patch_shuffle import Shuffled, shuffle_patches
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
 from vit_widgets.probes.pca_colors import PCAColors, pca_colors
@@ -34,7 +38,7 @@ from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selecti
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
 from vit_widgets.probes.token_view import View, global_view, token_view
-from vit_widgets.probes.tokencut import TokenCut, tokencut
+from vit_widgets.probes.tokencut import TokenCut, cut, tokencut
 from vit_widgets.probes.view_weights import ViewWeights, owning_head, view_weights
 
 __all__ = [
@@ -48,6 +52,8 @@ __all__ = [
     "FeatureVisualization",
     "FilterScores",
     "Filters",
+    "GLSim",
+    "HeadMasks",
     "HeadStatistics",
     "LocalView",
     "NeuronEffect",
@@ -67,18 +73,23 @@ __all__ = [
     "cka",
     "cluster_metrics",
     "clustering",
+    "cut",
     "drop_patches",
     "filter_scores",
     "filters",
     "global_view",
+    "glsim",
+    "head_masks",
     "head_statistics",
     "high_frequency_share",
     "kmeans",
     "layer_statistics",
     "local_view",
+    "mask_iou",
     "neuron_effect",
     "neuron_map",
     "owning_head",
+    "patch_keys",
     "patch_tokens",
     "pca_colors",
     "published_features",
