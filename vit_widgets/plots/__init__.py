@@ -1,4 +1,4 @@
-"""Figures of what probes found: curves, drawn with bqplot, from the arrays of a result.
+"""Figures of what probes found: curves and points, drawn with bqplot, from the arrays of a result.
 
 Nothing here imports torch, and nothing but a call imports bqplot.
 
@@ -9,5 +9,6 @@ Examples
 """
 
 from vit_widgets.plots.depth import selectivity, spatial_variance
+from vit_widgets.plots.projection import projection
 
-__all__ = ["selectivity", "spatial_variance"]
+__all__ = ["projection", "selectivity", "spatial_variance"]

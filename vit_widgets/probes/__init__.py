@@ -30,6 +30,13 @@ from vit_widgets.probes.patch_keys import patch_keys
 from vit_widgets.probes.patch_shuffle import Shuffled, shuffle_patches
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
 from vit_widgets.probes.pca_colors import PCAColors, pca_colors
+from vit_widgets.probes.projection import (
+    LayerTokens,
+    Projection,
+    layer_tokens,
+    project,
+    projections,
+)
 from vit_widgets.probes.scene_truth import Attribute
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
@@ -48,10 +55,12 @@ __all__ = [
     "GLSim",
     "HeadMasks",
     "HeadStatistics",
+    "LayerTokens",
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
     "PatchTokens",
+    "Projection",
     "Segments",
     "SelectiveCounts",
     "Selectivity",
@@ -71,12 +80,15 @@ __all__ = [
     "high_frequency_share",
     "kmeans",
     "layer_statistics",
+    "layer_tokens",
     "mask_iou",
     "neuron_effect",
     "neuron_map",
     "patch_keys",
     "patch_tokens",
     "pca_colors",
+    "project",
+    "projections",
     "published_features",
     "selectivity",
     "shuffle_patches",

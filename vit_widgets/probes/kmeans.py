@@ -81,25 +81,58 @@ def kmeans(
     >>> kmeans(cache, layer=-1, k=5).labels.shape                      # doctest: +SKIP
     (1, 12, 12)
     """
-    from sklearn.cluster import KMeans
-
     found = patches_of(cache, layer, images)
-    patches = found.patches.astype(np.float64)
-    distinct = len(np.unique(patches, axis=0))
-    if not 1 <= k <= distinct:
-        msg = f"k={k} segments were asked for; 1 to {distinct} are possible, as many patches differ"
-        raise ValueError(msg)
-    with threadpool_limits(1):
-        fitted = KMeans(k, n_init=4, random_state=seed).fit(patches)
-    order = np.argsort(-np.bincount(fitted.labels_, minlength=k), kind="stable")
-    ranked = np.empty(k, dtype=int)
-    ranked[order] = np.arange(k)
+    labels, centers, inertia = grouped(found.patches, k, seed)
     return Segments(
-        found.laid_out(ranked[fitted.labels_]),
-        fitted.cluster_centers_[order],
-        float(fitted.inertia_),
+        found.laid_out(labels),
+        centers,
+        inertia,
         params={
             "model": cache.model.name, "layer": found.layer, "k": k, "seed": seed,
             "images": list(found.images),
         },
     )  # fmt: skip
+
+
+def grouped(vectors: np.ndarray, k: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, float]:
+    """Put vectors into `k` groups, as :func:`kmeans` does with patches.
+
+    Parameters
+    ----------
+    vectors
+        (sample, feature).
+    k, seed
+        As for :func:`kmeans`.
+
+    Returns
+    -------
+    labels
+        int (sample), the largest group is 0.
+    centers
+        float64 (group, feature).
+    inertia
+        Sum of the squared distances to the centres.
+
+    Raises
+    ------
+    ValueError
+        For `k` below 1 or above the number of vectors that differ.
+
+    Examples
+    --------
+    >>> grouped(np.array([[0.0], [0.1], [9.0]]), k=2)[0].tolist()
+    [0, 0, 1]
+    """
+    from sklearn.cluster import KMeans
+
+    vectors = vectors.astype(np.float64)
+    distinct = len(np.unique(vectors, axis=0))
+    if not 1 <= k <= distinct:
+        msg = f"k={k} segments were asked for; 1 to {distinct} are possible, as many patches differ"
+        raise ValueError(msg)
+    with threadpool_limits(1):
+        fitted = KMeans(k, n_init=4, random_state=seed).fit(vectors)
+    order = np.argsort(-np.bincount(fitted.labels_, minlength=k), kind="stable")
+    ranked = np.empty(k, dtype=int)
+    ranked[order] = np.arange(k)
+    return ranked[fitted.labels_], fitted.cluster_centers_[order], float(fitted.inertia_)

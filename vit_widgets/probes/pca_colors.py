@@ -92,7 +92,7 @@ def pca_colors(
         raise ValueError(msg)
     patches -= patches.mean(axis=0)
     with threadpool_limits(1, "blas"):
-        components, explained = _principal(patches, found.rounding)
+        components, explained = principal_directions(patches, found.rounding)
         scores = patches @ components.T
     low, high = scores.min(axis=0), scores.max(axis=0)
     flat = high == low  # a component that is not there has no colour
@@ -106,10 +106,17 @@ def pca_colors(
     )
 
 
-def _principal(centred: np.ndarray, rounding: float) -> tuple[np.ndarray, np.ndarray]:
+def principal_directions(centred: np.ndarray, rounding: float) -> tuple[np.ndarray, np.ndarray]:
     """Give directions (component, feature) and the share of the variance that each explains.
 
-    A direction in which patches differ by no more than they are rounded is none.
+    A direction in which samples differ by no more than they are rounded is none: it is 0.
+
+    Parameters
+    ----------
+    centred
+        float64 (sample, feature), their mean taken off.
+    rounding
+        What a feature is rounded by.
     """
     count, features = centred.shape
     few = count <= features
