@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.inspector.places import described, layer_around, token_there
@@ -11,6 +11,16 @@ from vit_widgets.models import TokenAxis
 from vit_widgets.widgets.token_page import TokenPage
 
 NO_TOKENS = "No block of this model returns tokens that could be told apart."
+
+
+class TokenDesk(Protocol):
+    """Answers what a tab about tokens asks."""
+
+    def observe(self) -> None:
+        """Answer every change of the selection from now on."""
+
+    def answer(self) -> None:
+        """Answer for what is selected now."""
 
 
 class TokenSource:
@@ -37,6 +47,10 @@ class TokenSource:
     def cache(self) -> ActivationCache:
         """What the forward of the image in view left."""
         return self._captured(self._page.image_index)
+
+    def of_image(self, image_index: int) -> ActivationCache:
+        """Give what the forward of an image left, whichever is in view by now."""
+        return self._captured(image_index)
 
     def layer(self) -> int | None:
         """Count the block whose output belongs to the layer in view; ``None`` without one.

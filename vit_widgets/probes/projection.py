@@ -237,8 +237,8 @@ def projections(
         raise ValueError(msg)
     if (tokens.values == tokens.values[0]).all():
         msg = (
-            f"all tokens of layer {tokens.layer} ({len(tokens.values)}) are the same: a plane needs at "
-            "least two that differ"
+            f"all tokens of layer {tokens.layer} ({len(tokens.values)}) are the same: a plane "
+            "needs at least two that differ"
         )
         raise ValueError(msg)
     if start is not None:
@@ -251,7 +251,9 @@ def projections(
         begin = plane if start is None else start.points
         yield _laid_out(tokens, _umap(tokens.values, begin, seed), method, start, seed=seed)
     else:
-        settings = {"seed": seed, "perplexity": perplexity, "iterations": iterations}
+        settings: dict[str, Any] = {
+            "seed": seed, "perplexity": perplexity, "iterations": iterations
+        }  # fmt: skip
         for points, done in _tsne(tokens.values, plane, start, seed, perplexity, iterations):
             yield _laid_out(tokens, points, method, start, done=done, **settings)
 

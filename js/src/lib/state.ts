@@ -12,6 +12,7 @@ import type {
 import type { AnswerTraits, AtlasCells, AtlasRange, None } from "./neuron";
 import type { Direction, RawPacket } from "./packet";
 import { type FeaturesTraits, featuresTraits } from "./patch_features";
+import { type ScatterTraits, scatterTraits } from "./scatter";
 import type { TokenLayer } from "./token_layer";
 import { type TokenMaskTraits, tokenMaskTraits } from "./token_mask";
 import type { MaybePacked, Packed } from "./wire";
@@ -137,7 +138,7 @@ export type NeuronPageState = PageState &
   };
 
 /** Questions about tokens; the page of each comes when it is first opened. */
-export const TOKEN_TABS = ["features"] as const;
+export const TOKEN_TABS = ["features", "scatter"] as const;
 export type TokenTab = (typeof TOKEN_TABS)[number];
 export type Tab = "attention" | "neurons" | TokenTab;
 
@@ -152,6 +153,8 @@ export type TokenPageState = LayerSliderState &
 /** And those on which objects can be drawn. */
 export type TokenMaskState = TokenPageState & TokenMaskTraits;
 
+export type TokenScatterState = TokenMaskState & ScatterTraits;
+
 export interface Prediction {
   label: string;
   probability: number;
@@ -161,7 +164,8 @@ export type InspectorState = LayerSliderState &
   HeadGridState &
   PatchOverlayState &
   NeuronPageState &
-  PatchFeaturesState & {
+  PatchFeaturesState &
+  TokenScatterState & {
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
@@ -289,6 +293,8 @@ const tokenPage: TokenPageState = {
 
 export const tokenMaskDefaults: TokenMaskState = { ...tokenPage, ...tokenMaskTraits };
 
+export const tokenScatterDefaults: TokenScatterState = { ...tokenMaskDefaults, ...scatterTraits };
+
 export const patchFeaturesDefaults: PatchFeaturesState = { ...tokenPage, ...featuresTraits };
 
 export const inspectorDefaults: InspectorState = {
@@ -297,6 +303,7 @@ export const inspectorDefaults: InspectorState = {
   ...patchOverlayDefaults,
   ...neuronPageDefaults,
   ...patchFeaturesDefaults,
+  ...tokenScatterDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",
