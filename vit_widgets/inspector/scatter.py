@@ -171,10 +171,9 @@ class ScatterDesk:
         asked = self._asked
         if self._run is None or asked is None or asked != self._question():
             return  # the request for the new selection is waiting already
-        if not self._page.scatter_going:
+        if not self._page.scatter_going and self._last is not None:  # there is something to keep
             self._run = None
-            if self._last is not None:
-                self._publish(self._last)
+            self._publish(self._last)
             return
         try:
             found = self._last = next(self._run)

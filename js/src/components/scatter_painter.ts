@@ -54,6 +54,12 @@ export function paintPoints(context: Context, box: Box, ratio: number, scene: Po
       context.beginPath();
       context.arc(at.x(x[i]), at.y(y[i]), faint ? 0.8 * radius : radius, 0, 2 * Math.PI);
       context.fill();
+      if (faint) continue;
+      // the ends of a colour map are as dark or as light as the page
+      context.globalAlpha = 0.4;
+      context.lineWidth = 0.6 * ratio;
+      context.strokeStyle = scene.ink;
+      context.stroke();
     }
   }
   for (let i = 0; i < cloud.count; i++) {

@@ -28,6 +28,8 @@ export interface PlotOptions {
   rgb(): readonly Rgb[];
   /** The point of the query, -1 for none. */
   query(): number;
+  /** The point of a patch that is pointed at elsewhere, -1 for none. */
+  hovered(): number;
   /** Whether frames come one after the other by themselves: they are drawn as they come. */
   running(): boolean;
   tool(): Tool;
@@ -231,7 +233,7 @@ export function drawScatterPlot<S extends TokenScatterState>(
         store.get("scatter_selected").filter((point) => point < (shown?.count ?? 0)),
       ),
       query: options.query(),
-      pointed: pointed.get(),
+      pointed: pointed.get() >= 0 ? pointed.get() : options.hovered(),
       ink: style.getPropertyValue("--vw-ink").trim() || "#1a202c",
       paper: style.getPropertyValue("--vw-background").trim() || "#ffffff",
     };

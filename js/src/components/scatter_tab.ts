@@ -215,25 +215,26 @@ export function drawScatterTab(
   const plot = drawScatterPlot(plane, view, {
     cloud,
     rgb: () => colours().rgb,
-    query: () => hovered() ?? query(),
+    query,
+    hovered,
     running,
     tool: tool.get,
   });
   drawImageControls(controls, view);
 
   /** The point of the patch under the pointer on the picture. */
-  function hovered(): number | null {
+  function hovered(): number {
     const [now, place] = [cloud(), stage.pointed.get()];
-    if (!now || !place || now.cols === 0) return null;
-    const point = patchPoints(now, store.get("image_index"))[place.row * now.cols + place.col];
-    return point === undefined || point < 0 ? null : point;
+    if (!now || !place || now.cols === 0) return -1;
+    const points = patchPoints(now, store.get("image_index"));
+    return points[place.row * now.cols + place.col] ?? -1;
   }
 
   // -- words -----------------------------------------------------------------------------------
   function say(): string {
     const now = cloud();
     if (!now) return "";
-    const point = plot.pointed.get() >= 0 ? plot.pointed.get() : (hovered() ?? query());
+    const point = [plot.pointed.get(), hovered(), query()].find((one) => one >= 0) ?? -1;
     if (point < 0 || point >= now.count) return "";
     const name = store.get("image_names")[now.image[point]];
     const where =

@@ -86,11 +86,18 @@ export function cloudOf(raw: ScatterPoints | None): Cloud | null {
   const count = exact.length / 2;
   const [x, y] = [new Float32Array(count), new Float32Array(count)];
   // the same scale along both axes, so that distances are what they look like
-  let away = 0;
-  for (let i = 0; i < exact.length; i++) away = Math.max(away, Math.abs(exact[i]));
+  const ends = [0, 1].map((axis) => {
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (let i = axis; i < exact.length; i += 2) {
+      low = Math.min(low, exact[i]);
+      high = Math.max(high, exact[i]);
+    }
+    return { middle: (low + high) / 2, half: (high - low) / 2 };
+  });
+  const away = Math.max(ends[0].half, ends[1].half) || 1;
   for (let i = 0; i < count; i++) {
-    x[i] = exact[2 * i] / (away || 1);
-    y[i] = exact[2 * i + 1] / (away || 1);
+    x[i] = (exact[2 * i] - ends[0].middle) / away;
+    y[i] = (exact[2 * i + 1] - ends[1].middle) / away;
   }
   const numbers = (packed: MaybePacked, otherwise: (i: number) => number): Numbers =>
     isPacked(packed) && packed.shape[0] === count
@@ -326,7 +333,7 @@ export function pointName(cloud: Cloud, point: number): string {
   return `patch (${Math.floor(patch / cloud.cols)}, ${patch % cloud.cols})`;
 }
 
-/** Patches of an image as colours of their points, RGBA: fainter where they are not selected. */
+/** Patches of an image as colours of their points, RGBA; nothing where they are not selected. */
 export function patchColours(
   points: Int32Array,
   rgb: readonly Rgb[],
@@ -334,7 +341,8 @@ export function patchColours(
 ): Uint8ClampedArray {
   const pixels = new Uint8ClampedArray(points.length * 4);
   points.forEach((point, patch) => {
-    if (point < 0 || (selected.size > 0 && !selected.has(point))) return;
+    if (point < 0 || rgb[point] === NO_COLOUR || (selected.size > 0 && !selected.has(point)))
+      return;
     pixels.set([...rgb[point], selected.size > 0 ? 220 : 150], patch * 4);
   });
   return pixels;
