@@ -26,7 +26,8 @@ def test_points_and_patches_light_each_other_up(jupyterlab: JupyterHost):
         view = notebook.cell(0).locator(".vw-root[data-ready]")
         view.get_by_role("tab", name="Embedding").click()
         expect(view).to_have_attribute("data-drawn", "0:3:66:pca")
-        plot = view.locator("[aria-roledescription=points]")
+        tab = view.get_by_role("tabpanel", name="Embedding")
+        plot = tab.locator("[aria-roledescription=points]")
         expect(plot).to_have_attribute("data-points", "145")
         notebook.screenshot("embedding-pca")
         mouse = notebook.page.mouse
@@ -40,7 +41,7 @@ def test_points_and_patches_light_each_other_up(jupyterlab: JupyterHost):
 
         # a click on the class token's point asks about it
         mouse.move(*spot(0))
-        expect(view.locator(".vw-footer")).to_contain_text("class token at")
+        expect(tab.locator(".vw-footer")).to_contain_text("class token at")
         mouse.click(*spot(0))
         notebook.wait_for_python("page.query", 0)
         expect(plot).to_have_attribute("aria-label", re.compile("class token: arrows move"))
@@ -63,12 +64,12 @@ def test_points_and_patches_light_each_other_up(jupyterlab: JupyterHost):
             mouse.move(x + corner[0], y + corner[1], steps=2)
         mouse.up()
         notebook.wait_for_python("page.scatter_selected", [lonely])
-        expect(view).to_contain_text("1 selected")
+        expect(tab).to_contain_text("1 selected")
         plot.press("Escape")
         notebook.wait_for_python("page.scatter_selected", [])
 
         # a drag over the picture selects the points of its patches, and asks nothing
-        stage = view.locator("[aria-roledescription=patches]")
+        stage = tab.locator("[aria-roledescription=patches]")
         box = stage.bounding_box()
         across = [box["x"] + (col + 0.5) / 12 * box["width"] for col in (2, 6)]
         row = box["y"] + 4.5 / 12 * box["height"]
@@ -81,22 +82,22 @@ def test_points_and_patches_light_each_other_up(jupyterlab: JupyterHost):
         notebook.wait_for_python("page.query", 0)
 
         # the same drag with the brush in hand draws an object
-        view.get_by_role("button", name="Draw objects").click()
+        tab.get_by_role("button", name="Draw objects").click()
         mouse.move(across[0], row)
         mouse.down()
         mouse.move(across[1], row, steps=25)
         mouse.up()
         notebook.wait_for_python("np.flatnonzero(page.objects(0)).tolist()", list(range(50, 55)))
-        view.get_by_role("button", name="Done drawing").click()
-        view.get_by_role("combobox", name="colour of the points").select_option("object")
-        expect(view.locator(".vw-scatter-legend")).to_contain_text("object 1")
-        expect(view.locator(".vw-scatter-legend")).to_contain_text("139")
+        tab.get_by_role("button", name="Done drawing").click()
+        tab.get_by_role("combobox", name="colour of the points").select_option("object")
+        expect(tab.locator(".vw-scatter-legend")).to_contain_text("object 1")
+        expect(tab.locator(".vw-scatter-legend")).to_contain_text("139")
 
         # t-SNE shows how far it is, and ends; what is selected stays in another layer
         view.press("t")
         expect(view).to_have_attribute("data-drawn", "0:3:0:tsne")
         view.press("ArrowDown")
         expect(view).to_have_attribute("data-drawn", "0:4:0:tsne")
-        expect(view).to_contain_text("Begun with the t-SNE of block 3")
-        expect(view).to_contain_text("5 selected")
+        expect(tab).to_contain_text("Begun with the t-SNE of block 3")
+        expect(tab).to_contain_text("5 selected")
         notebook.screenshot("embedding-tsne")

@@ -51,10 +51,15 @@ export function paintPoints(context: Context, box: Box, ratio: number, scene: Po
       const faint = selected.size > 0 ? turn < 2 : turn === 0;
       context.globalAlpha = faint ? (turn === 0 ? 0.22 : 0.3) : 0.92;
       context.fillStyle = `rgb(${rgb[i][0]},${rgb[i][1]},${rgb[i][2]})`;
+      if (faint) {
+        // small squares: they are many, and quicker than discs that nobody tells from them
+        const side = 1.4 * radius;
+        context.fillRect(at.x(x[i]) - side / 2, at.y(y[i]) - side / 2, side, side);
+        continue;
+      }
       context.beginPath();
-      context.arc(at.x(x[i]), at.y(y[i]), faint ? 0.8 * radius : radius, 0, 2 * Math.PI);
+      context.arc(at.x(x[i]), at.y(y[i]), radius, 0, 2 * Math.PI);
       context.fill();
-      if (faint) continue;
       // the ends of a colour map are as dark or as light as the page
       context.globalAlpha = 0.4;
       context.lineWidth = 0.6 * ratio;

@@ -63,7 +63,9 @@ export function drawScatterPlot<S extends TokenScatterState>(
     "aria-roledescription": "points",
     "data-focus": "picture",
   });
-  plot.append(canvas);
+  // a lasso is drawn anew in every frame, the points under it are not
+  const lasso = el("canvas", "vw-scatter-canvas", { "aria-hidden": "true" });
+  plot.append(canvas, lasso);
   element.append(plot);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -152,7 +154,7 @@ export function drawScatterPlot<S extends TokenScatterState>(
         line = [first, { x: last.x, y: first.y }, last, { x: first.x, y: last.y }];
       else line = [...(line ?? [first]), last];
       pointed.set(-1);
-      view.paint(draw);
+      view.paint(drawLine);
     },
     signal,
   );
@@ -164,7 +166,7 @@ export function drawScatterPlot<S extends TokenScatterState>(
       [line, began] = [null, null];
       if (drawn) select(enclosed(now, drawn), event.shiftKey);
       else click(event);
-      view.paint(draw);
+      view.paint(drawLine);
     },
     signal,
   );
@@ -173,7 +175,7 @@ export function drawScatterPlot<S extends TokenScatterState>(
     "pointercancel",
     () => {
       [line, began] = [null, null];
-      view.paint(draw);
+      view.paint(drawLine);
     },
     signal,
   );
@@ -253,19 +255,17 @@ export function drawScatterPlot<S extends TokenScatterState>(
     const context = context2d(canvas);
     context.clearRect(0, 0, canvas.width, canvas.height);
     const box = { x: 0, y: 0, width: canvas.width, height: canvas.height };
-    if (!what) return;
-    paintPoints(context, box, ratio, what);
-    if (line) paintLine(context, line, box, ratio);
+    if (what) paintPoints(context, box, ratio, what);
   }
-  function paintLine(
-    context: CanvasRenderingContext2D,
-    spots: readonly Spot[],
-    box: { x: number; y: number; width: number; height: number },
-    ratio: number,
-  ): void {
-    const at = toBox(box, ratio);
+  function drawLine(): void {
+    if (!sizeCanvas(lasso, size.width, size.height)) return;
+    const context = context2d(lasso);
+    context.clearRect(0, 0, lasso.width, lasso.height);
+    if (!line) return;
+    const ratio = lasso.width / size.width;
+    const at = toBox({ x: 0, y: 0, width: lasso.width, height: lasso.height }, ratio);
     context.beginPath();
-    for (const { x, y } of spots) context.lineTo(at.x(x), at.y(y));
+    for (const { x, y } of line) context.lineTo(at.x(x), at.y(y));
     context.closePath();
     context.strokeStyle = style.getPropertyValue("--vw-accent").trim();
     context.fillStyle = context.strokeStyle;
