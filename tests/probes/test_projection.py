@@ -140,6 +140,8 @@ def test_tsne_is_the_same_again_and_goes_on_from_its_neighbour(cache: vw.Activat
     onwards = project(cache, 1, "tsne", perplexity=8, iterations=200, start=first)
     assert apart(first.points, onwards.points) < apart(first.points, alone.points)
     assert onwards.params["start"]["layer"] == 0
+    begun = project(cache, 1, "tsne", perplexity=8, iterations=1, start=first)
+    assert apart(first.points, begun.points) < 0.05
 
 
 def test_tsne_reports_and_stops(cache: vw.ActivationCache):

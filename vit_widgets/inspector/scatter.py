@@ -14,6 +14,7 @@ from vit_widgets import probes
 from vit_widgets.inspector.attention import layer_maps
 from vit_widgets.inspector.tokens import TokenSource
 from vit_widgets.jobs import Job
+from vit_widgets.models import TokenAxis
 from vit_widgets.probes.kmeans import grouped
 from vit_widgets.probes.projection import Method
 from vit_widgets.widgets import TokenScatter
@@ -40,6 +41,7 @@ class Question:
     method: str
     layer: int
     image_index: int
+    query: int
     span: str
 
     @property
@@ -131,6 +133,7 @@ class ScatterDesk:
             page.scatter_method,
             page.layer,
             page.image_index,
+            page.query,
             page.scatter_span,
         )
 
@@ -169,8 +172,8 @@ class ScatterDesk:
     def _step(self) -> None:
         """Do a little of what is going on, and come again."""
         asked = self._asked
-        if self._run is None or asked is None or asked != self._question():
-            return  # the request for the new selection is waiting already
+        if self._run is None or asked is None:
+            return  # another selection was answered at once
         if not self._page.scatter_going and self._last is not None:  # there is something to keep
             self._run = None
             self._publish(self._last)
@@ -204,6 +207,9 @@ class ScatterDesk:
         if page.status["state"] == "working":
             page.publish(status=dict(READY))
         return True
+
+    def _axis(self, asked: Question) -> TokenAxis | None:
+        return self._source.of_image(asked.image_index).token_axes[asked.block]
 
     def _tokens(self, asked: Question, block: int | None = None) -> probes.LayerTokens:
         caches = [self._source.of_image(image) for image in asked.images]
@@ -242,7 +248,7 @@ class ScatterDesk:
         asked = self._asked
         assert asked is not None
         self._sent = time.monotonic()
-        axis = self._source.axis()
+        axis = self._axis(asked)
         grid = [] if axis is None or axis.grid is None else [axis.grid.rows, axis.grid.cols]
         notes = [note for note in found.notes if "iterations" not in note]
         count = len(self._page.image_names)
@@ -294,7 +300,7 @@ class ScatterDesk:
         if any(image not in self._seen for image in asked.images):
             return  # asked again when the model has seen them
         about = {
-            "layer": asked.layer, "image_index": asked.image_index, "query": page.query, "by": by,
+            "layer": asked.layer, "image_index": asked.image_index, "query": asked.query, "by": by,
         }  # fmt: skip
         try:
             answer = getattr(self, f"_by_{by}")(asked, self._tokens(asked))
@@ -318,13 +324,15 @@ class ScatterDesk:
             objects = self._page.objects(image)
             if objects is not None:
                 drawn += 1
-                values[(tokens.image == number) & ~tokens.prefix] = self._there(image, objects)
+                values[(tokens.image == number) & ~tokens.prefix] = self._there(
+                    asked, image, objects
+                )
         note = "" if drawn else "No object is drawn yet: take the brush, or set token_mask."
         return {"values": values, "note": note}
 
-    def _there(self, image: int, objects: np.ndarray) -> np.ndarray:
-        """Give each patch of the layer in view the object at its centre, float (patch)."""
-        reference, axis = self._source.of_image(image).placement.axis, self._source.axis()
+    def _there(self, asked: Question, image: int, objects: np.ndarray) -> np.ndarray:
+        """Give each patch of the layer the object at its centre, float (patch)."""
+        reference, axis = self._source.of_image(image).placement.axis, self._axis(asked)
         if axis is None or axis.grid is None or reference is None or reference.grid is None:
             msg = "Where the tokens of this layer lie on the image is not known."
             raise ValueError(msg)
@@ -348,8 +356,8 @@ class ScatterDesk:
         cache = self._source.of_image(asked.image_index)
         if asked.layer >= len(cache.attention):
             return {"values": values, "note": "This layer has no attention."}
-        maps = layer_maps(cache, asked.layer, [self._page.query], "attends to", exact=True)
-        axis = self._source.axis()
+        maps = layer_maps(cache, asked.layer, [asked.query], "attends to", exact=True)
+        axis = self._axis(asked)
         same = maps["kind"] == "image" and axis is not None and axis.grid is not None
         if not same or list(maps["grid"]) != [axis.grid.rows, axis.grid.cols]:  # type: ignore[union-attr]
             note = "The attention of this layer is not between the tokens that its block returns."
