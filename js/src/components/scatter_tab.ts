@@ -342,14 +342,12 @@ export function drawScatterTab(
     note.hidden = words === "";
     many.hidden = by !== "cluster";
     const shares = found?.explained ?? [];
-    setText(
-      axes,
+    const variance =
       shares.length === 2
         ? `${percent(shares[0])} of the variance across, ${percent(shares[1])} up`
-        : now
-          ? "only who is near whom means something"
-          : "",
-    );
+        : "";
+    const loose = now !== null && store.get("scatter_method") !== "pca";
+    setText(axes, loose ? "only who is near whom means something" : variance);
     const count = store.get("scatter_selected").length;
     setText(chosen, count ? `${count} selected` : "");
     clear.hidden = count === 0;
