@@ -8,6 +8,7 @@ Examples
 >>> figures = plots.selectivity(found.counts(0.9))                     # doctest: +SKIP
 """
 
+from vit_widgets.plots.clustering import cluster_metrics
 from vit_widgets.plots.depth import selectivity, spatial_variance
 
-__all__ = ["selectivity", "spatial_variance"]
+__all__ = ["cluster_metrics", "selectivity", "spatial_variance"]

@@ -4,8 +4,10 @@ from vit_widgets.probes.cka import CKA, cka
 from vit_widgets.probes.cluster_metrics import (
     Clustering,
     ClusterMetrics,
+    PatchClusters,
     cluster_metrics,
     clustering,
+    patch_clusters,
 )
 from vit_widgets.probes.feature_visualization import (
     FeatureRun,
@@ -22,6 +24,7 @@ from vit_widgets.probes.head_statistics import (
 from vit_widgets.probes.kmeans import Segments, kmeans
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
+from vit_widgets.probes.object_patches import object_labels
 from vit_widgets.probes.patch_drop import Dropped, drop_patches
 from vit_widgets.probes.patch_shuffle import Shuffled, shuffle_patches
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
@@ -45,6 +48,7 @@ __all__ = [
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
+    "PatchClusters",
     "PatchTokens",
     "Segments",
     "SelectiveCounts",
@@ -64,6 +68,8 @@ __all__ = [
     "layer_statistics",
     "neuron_effect",
     "neuron_map",
+    "object_labels",
+    "patch_clusters",
     "patch_tokens",
     "pca_colors",
     "published_features",
