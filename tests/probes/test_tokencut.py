@@ -9,7 +9,8 @@ from scipy import linalg
 
 import vit_widgets as vw
 from tests.probes.tiny_tokens import tiny_cache
-from vit_widgets.probes.tokencut import affinity, second_eigenvector
+from vit_widgets.models import Grid
+from vit_widgets.probes.tokencut import affinity, cut, second_eigenvector
 
 BLOB = np.zeros((4, 6), bool)
 BLOB[1:3, 2:5] = True
@@ -95,6 +96,56 @@ def test_what_cannot_be_cut_is_said():
         vw.probes.tokencut(with_patches(alike), tau=2)
     with pytest.raises(ValueError, match="2 patches cannot be cut"):
         affinity(np.eye(2), 0.2)
+    with pytest.raises(ValueError, match="lower tau"):
+        affinity(np.eye(4), 0.2)
+    with pytest.raises(ValueError, match="eps=0 must lie"):
+        affinity(two_groups().numpy(), 0.2, eps=0)
+    with pytest.raises(ValueError, match="negative cosines"):
+        affinity(two_groups().numpy(), -0.2, binary=False)
+    same = np.tile(np.random.default_rng(0).normal(size=16), (24, 1))
+    with pytest.raises(ValueError, match="nothing to cut"):
+        affinity(same, 0.2, binary=False)
+    with pytest.raises(ValueError, match="a grid of 4 x 6"):
+        cut(np.ones((23, 16)), Grid(4, 6, (8, 8)))
+    with pytest.raises(ValueError, match="NaN"):
+        cut(np.full((24, 16), np.nan), Grid(4, 6, (8, 8)))
+    with pytest.raises(ValueError, match="of='values' is not known"):
+        vw.probes.tokencut(tiny_cache(), of="values")
+
+
+def test_features_at_hand_are_cut_like_those_of_a_cache():
+    """Breaks when a page that moves tau sees another cut than the probe gives."""
+    patches = two_groups(noise=1.0)
+    whole = vw.probes.tokencut(with_patches(patches), tau=0.3, eps=1e-3)
+    held = cut(patches.numpy(), Grid(4, 6, (8, 8)), tau=0.3, eps=1e-3)
+    np.testing.assert_array_equal(held.eigenvector, whole.eigenvector)
+    assert held.box == whole.box
+    assert whole.params["layer"] == 1
+    assert held.params.items() < whole.params.items()
+
+
+def test_weights_are_cosines_where_they_are_asked_for():
+    """Breaks when the weights that are no longer 1 are not the cosines, or weak ones are kept."""
+    patches = two_groups(noise=1.0).numpy()
+    unit = patches / np.sqrt((patches**2).sum(axis=1))[:, None]
+    cosines = np.einsum("if,jf->ij", unit, unit)
+    weights = affinity(patches, 0.3, binary=False, eps=1e-3)
+    np.testing.assert_allclose(weights[cosines > 0.3], cosines[cosines > 0.3], atol=1e-12)
+    assert (weights[cosines <= 0.3] == 1e-3).all()
+    assert 0 < (cosines <= 0.3).sum() < cosines.size
+
+
+def test_keys_are_cut_where_they_are_asked_for():
+    """Breaks when the tokens are taken for the keys, or the class token for a patch."""
+    cache = tiny_cache(torch.float64)
+    kept = cache.attention[1]._event.keys
+    kept += torch.randn(kept.shape, dtype=torch.float64)  # random weights: all alike
+    keys = cache.attention[1].key_vectors(image=1)
+    beside = np.concatenate([keys[0], keys[1]], axis=1)[1:]
+    found = vw.probes.tokencut(cache, image=1, of="keys")
+    held = cut(beside, Grid(4, 6, (8, 8)))
+    np.testing.assert_array_equal(found.eigenvector, held.eigenvector)
+    assert found.params["of"] == "keys"
 
 
 def test_the_object_of_a_scene_is_found():
@@ -111,3 +162,16 @@ def test_the_object_of_a_scene_is_found():
         overlaps.append((mask & truth).sum() / (mask | truth).sum())
         boxes.append((middle & truth).sum() / (middle | truth).sum())
     assert np.mean(overlaps) > np.mean(boxes) + 0.1
+
+
+def test_the_keys_of_the_last_layer_find_the_object_of_a_scene():
+    """Breaks when other keys are taken: tokens of that layer find less than half as much."""
+    model = vw.load("demo")
+    scenes = vw.demo.scenes(40, seed=17)
+    cache = vw.capture(model, [scene.image for scene in scenes], keep=("attention", "tokens"))
+    overlaps = []
+    for number, scene in enumerate(scenes):
+        truth = scene.mask.reshape(12, 12, 12, 12).mean(axis=(1, 3)) > 0.5
+        mask = vw.probes.tokencut(cache, image=number, of="keys").mask
+        overlaps.append(vw.probes.mask_iou(mask, truth))
+    assert np.mean(overlaps) > 0.6

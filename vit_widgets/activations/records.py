@@ -136,6 +136,44 @@ class AttentionRecord:
         """
         return self._selected(self._rows, image, head, query, key, group)
 
+    def key_vectors(self, image: int = 0, group: int = 0) -> np.ndarray:
+        """Give the keys that queries were compared with.
+
+        Parameters
+        ----------
+        image, group
+            Indices counted from 0.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, float64 of a float64 model, (head, key, feature): as they were multiplied with
+            the queries, so after a norm or a rotation that the model gives them.
+
+        Raises
+        ------
+        IndexError
+            For an index out of range, naming the valid ones.
+        ValueError
+            Where the model made the weights itself, so that none were seen.
+
+        Examples
+        --------
+        >>> cache.attention[5].key_vectors(image=0).shape              # doctest: +SKIP
+        (6, 145, 32)
+        """
+        for axis, index, size in (("image", image, self.images), ("group", group, self.groups)):
+            if not 0 <= index < size:
+                msg = f"{axis} {index} is out of range: {self.name} has {axis} 0 to {size - 1}"
+                raise IndexError(msg)
+        if self._event.keys is None:
+            msg = (
+                f"{self.name} gave its weights and not its keys; "
+                "an attention that runs fused (scaled_dot_product_attention) gives both"
+            )
+            raise ValueError(msg)
+        return self._of(self._event.keys, image, group)
+
     def _selected(
         self,
         compute: Callable[[int, int, slice, slice], np.ndarray],

@@ -16,16 +16,20 @@ from vit_widgets.probes.feature_visualization import (
     published_features,
     visualize_feature,
 )
+from vit_widgets.probes.glsim import GLSim, glsim
+from vit_widgets.probes.head_masks import HeadMasks, head_masks
 from vit_widgets.probes.head_statistics import (
     HeadStatistics,
     head_statistics,
     layer_statistics,
 )
 from vit_widgets.probes.kmeans import Segments, kmeans
+from vit_widgets.probes.mask_iou import mask_iou
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
 from vit_widgets.probes.object_patches import object_labels
 from vit_widgets.probes.patch_drop import Dropped, drop_patches
+from vit_widgets.probes.patch_keys import patch_keys
 from vit_widgets.probes.patch_shuffle import Shuffled, shuffle_patches
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
 from vit_widgets.probes.pca_colors import PCAColors, pca_colors
@@ -33,7 +37,7 @@ from vit_widgets.probes.scene_truth import Attribute
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
-from vit_widgets.probes.tokencut import TokenCut, tokencut
+from vit_widgets.probes.tokencut import TokenCut, cut, tokencut
 
 __all__ = [
     "CKA",
@@ -44,6 +48,8 @@ __all__ = [
     "Dropped",
     "FeatureRun",
     "FeatureVisualization",
+    "GLSim",
+    "HeadMasks",
     "HeadStatistics",
     "NeuronEffect",
     "NeuronMap",
@@ -61,15 +67,20 @@ __all__ = [
     "cka",
     "cluster_metrics",
     "clustering",
+    "cut",
     "drop_patches",
+    "glsim",
+    "head_masks",
     "head_statistics",
     "high_frequency_share",
     "kmeans",
     "layer_statistics",
+    "mask_iou",
     "neuron_effect",
     "neuron_map",
     "object_labels",
     "patch_clusters",
+    "patch_keys",
     "patch_tokens",
     "pca_colors",
     "published_features",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from scipy import linalg, ndimage
 from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
+from vit_widgets.models import Grid
+from vit_widgets.probes.patch_keys import patch_keys
 from vit_widgets.probes.patch_tokens import patch_tokens
+
+Features = Literal["tokens", "keys"]
+_FEATURES = {"tokens": patch_tokens, "keys": patch_keys}
 
 WEAK = 1e-5
 """Weight between patches that are not alike: the graph stays in one piece."""
@@ -18,7 +23,7 @@ WEAK = 1e-5
 
 @dataclass(frozen=True)
 class TokenCut:
-    """What :func:`tokencut` finds.
+    """What :func:`tokencut` and :func:`cut` find.
 
     Attributes
     ----------
@@ -53,19 +58,32 @@ class TokenCut:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-def tokencut(cache: ActivationCache, layer: int = -1, tau: float = 0.2, image: int = 0) -> TokenCut:
+def tokencut(
+    cache: ActivationCache,
+    layer: int = -1,
+    tau: float = 0.2,
+    image: int = 0,
+    of: Features = "tokens",
+    binary: bool = True,
+    eps: float = WEAK,
+) -> TokenCut:
     """Find the most salient object by a normalised cut of the patches.
 
     Parameters
     ----------
     cache
-        From ``capture(model, images, keep=("tokens",))``.
+        From ``capture(model, images, keep=("tokens",))``; of keys, keep ``"attention"`` too.
     layer
-        Counted from 0; -1 is the last.
+        Counts blocks from 0; -1 is the last.
     tau
         Cosine above which two patches hang together, -1 to 1.
     image
         Counted from 0.
+    of
+        What patches are compared by: ``"tokens"``, the residual stream after the block, or
+        ``"keys"`` of its attention, all heads beside each other, as the authors do.
+    binary, eps
+        As in :func:`cut`.
 
     Returns
     -------
@@ -76,14 +94,12 @@ def tokencut(cache: ActivationCache, layer: int = -1, tau: float = 0.2, image: i
     IndexError
         For a layer or an image out of range.
     ValueError
-        For a `tau` outside of [-1, 1], fewer than three patches, patches of which all or no pairs
-        are alike, a patch that is 0, or without known places.
+        As :func:`cut` does; for an unknown `of`, patches without known places, or keys that were
+        not kept.
 
     Notes
     -----
-    Wang et al. 2022 (TokenCut), section 3: weights 1 where the cosine exceeds `tau`, 1e-5 where
-    not; ``(D - W) v = λ D v``. They take the keys of the last attention of DINO; here it is the
-    residual stream of any layer. Solved as the symmetric problem of ``D^-1/2 W D^-1/2``.
+    Wang et al. 2022 (TokenCut), section 3; they take the keys of the last attention of DINO.
 
     Examples
     --------
@@ -91,13 +107,65 @@ def tokencut(cache: ActivationCache, layer: int = -1, tau: float = 0.2, image: i
     >>> found.mask.shape, found.box                                    # doctest: +SKIP
     ((12, 12), (24, 36, 108, 96))
     """
-    if not -1 <= tau <= 1:
-        msg = f"tau={tau} is no cosine; it must lie between -1 and 1"
+    if of not in _FEATURES:
+        msg = f"of={of!r} is not known; patches are compared by 'tokens' or 'keys'"
         raise ValueError(msg)
-    found = patch_tokens(cache, layer, image)
-    weights = affinity(found.patches, tau)
+    found = _FEATURES[of](cache, layer, image)
+    answer = cut(found.patches, found.grid, tau, binary, eps)
+    where = {"model": cache.model.name, "layer": found.layer, "image": image, "of": of}
+    return replace(answer, params={**where, **answer.params})
+
+
+def cut(
+    features: np.ndarray, grid: Grid, tau: float = 0.2, binary: bool = True, eps: float = WEAK
+) -> TokenCut:
+    """Cut patches in two by features that are at hand.
+
+    Parameters
+    ----------
+    features
+        (patch, feature), in raster order.
+    grid
+        Where the patches lie on the image.
+    tau
+        Cosine above which two patches hang together, -1 to 1.
+    binary
+        Whether the weight of two such patches is 1, or their cosine; `tau` may not be negative
+        then.
+    eps
+        Weight of all other pairs, between 0 and 1.
+
+    Returns
+    -------
+    TokenCut
+
+    Raises
+    ------
+    ValueError
+        For features that are no (patch, feature) of the grid or not finite, fewer than three
+        patches, a patch that is 0; a `tau` or `eps` out of range, or a `tau` that all pairs of
+        patches exceed, or no pair.
+
+    Notes
+    -----
+    ``(D - W) v = λ D v``, Shi and Malik 2000; solved as the symmetric problem of
+    ``D^-1/2 W D^-1/2``.
+
+    Examples
+    --------
+    >>> features = np.array([[5, 1], [5, 0], [0, 5], [0, 6], [0, 7], [0, 8]])
+    >>> cut(features, Grid(2, 3, (8, 8))).mask.tolist()
+    [[True, True, False], [False, False, False]]
+    """
+    if features.ndim != 2 or len(features) != grid.size:
+        msg = (
+            f"features of shape {features.shape} do not fit a grid of {grid.rows} x {grid.cols}; "
+            f"give ({grid.size}, feature), a row for each patch"
+        )
+        raise ValueError(msg)
+    weights = affinity(features, tau, binary, eps)
     value, vector = second_eigenvector(weights)
-    vector = found.laid_out(vector)
+    vector = vector.reshape(grid.rows, grid.cols)
     above = vector > vector.mean()
     seed = np.unravel_index(np.abs(vector).argmax(), vector.shape)
     if not above[seed]:  # the seed is of the object, whatever the sign that a solver gives
@@ -105,10 +173,10 @@ def tokencut(cache: ActivationCache, layer: int = -1, tau: float = 0.2, image: i
     parts, _ = ndimage.label(above)
     mask = parts == parts[seed]
     rows, cols = np.nonzero(mask)
-    x0, y0, _, _ = found.grid.box(int(rows.min()), int(cols.min()))
-    _, _, x1, y1 = found.grid.box(int(rows.max()), int(cols.max()))
+    x0, y0, _, _ = grid.box(int(rows.min()), int(cols.min()))
+    _, _, x1, y1 = grid.box(int(rows.max()), int(cols.max()))
     notes = []
-    if value < 100 * WEAK:
+    if value < 100 * eps:
         notes.append("at this τ the patches fall into pieces that only the weak weights hold")
     return TokenCut(
         vector,
@@ -118,19 +186,19 @@ def tokencut(cache: ActivationCache, layer: int = -1, tau: float = 0.2, image: i
         (int(seed[0]), int(seed[1])),
         (x0, y0, x1, y1),
         tuple(notes),
-        params={"model": cache.model.name, "layer": found.layer, "tau": tau, "image": image},
+        params={"tau": tau, "binary": binary, "eps": eps},
     )
 
 
-def affinity(patches: np.ndarray, tau: float) -> np.ndarray:
-    """Weigh pairs of patches: 1 where their cosine exceeds `tau`, else 1e-5.
+def affinity(patches: np.ndarray, tau: float, binary: bool = True, eps: float = WEAK) -> np.ndarray:
+    """Weigh pairs of patches: 1, or their cosine, where it exceeds `tau`, else `eps`.
 
     Parameters
     ----------
     patches
         (patch, feature).
-    tau
-        A cosine.
+    tau, binary, eps
+        As in :func:`cut`.
 
     Returns
     -------
@@ -140,12 +208,23 @@ def affinity(patches: np.ndarray, tau: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        For fewer than three patches, a patch that is 0, or patches of which all or no pairs are
-        alike.
+        As :func:`cut` does.
     """
+    if not -1 <= tau <= 1:
+        msg = f"tau={tau} is no cosine; it must lie between -1 and 1"
+        raise ValueError(msg)
+    if not binary and tau < 0:
+        msg = f"tau={tau} lets negative cosines be weights; give 0 or more, or binary=True"
+        raise ValueError(msg)
+    if not 0 < eps < 1:
+        msg = f"eps={eps} must lie between 0 and 1: the graph stays in one piece by it"
+        raise ValueError(msg)
     patches = patches.astype(np.float64)
     if len(patches) < 3:
         msg = f"{len(patches)} patches cannot be cut in two; three are the least"
+        raise ValueError(msg)
+    if not np.isfinite(patches).all():
+        msg = "some features are NaN or infinity: nothing can be told from them"
         raise ValueError(msg)
     lengths = np.linalg.norm(patches, axis=1, keepdims=True)
     if not lengths.all():
@@ -153,16 +232,18 @@ def affinity(patches: np.ndarray, tau: float) -> np.ndarray:
         raise ValueError(msg)
     unit = patches / lengths
     with threadpool_limits(1, "blas"):
-        linked = unit @ unit.T > tau
-    pairs = linked[~np.eye(len(unit), dtype=bool)]
-    if pairs.all() or not pairs.any():
-        side, way = ("above", "raise") if pairs.all() else ("of at most", "lower")
+        cosines = unit @ unit.T
+    alike = cosines > tau
+    others = ~np.eye(len(patches), dtype=bool)
+    weights: np.ndarray = np.where(alike, 1.0 if binary else cosines, eps)
+    if np.ptp(weights[others]) < 1e-12:  # cosines of equal patches differ by their rounding
+        side, way = ("above", "raise") if alike[others].any() else ("of at most", "lower")
         msg = (
             f"all patches have a cosine {side} {tau:g} to each other: there is nothing to cut; "
             f"{way} tau"
         )
         raise ValueError(msg)
-    return np.where(linked, 1.0, WEAK)
+    return weights
 
 
 def second_eigenvector(weights: np.ndarray) -> tuple[float, np.ndarray]:
