@@ -13,6 +13,7 @@ import type { AnswerTraits, AtlasCells, AtlasRange, None } from "./neuron";
 import type { Direction, RawPacket } from "./packet";
 import { type FeaturesTraits, featuresTraits } from "./patch_features";
 import type { TokenLayer } from "./token_layer";
+import { type TokenMaskTraits, tokenMaskTraits } from "./token_mask";
 import type { MaybePacked, Packed } from "./wire";
 
 export const PROTOCOL = 2;
@@ -148,6 +149,9 @@ export type TokenPageState = LayerSliderState &
     token_layer: TokenLayer | None;
   };
 
+/** And those on which objects can be drawn. */
+export type TokenMaskState = TokenPageState & TokenMaskTraits;
+
 export interface Prediction {
   label: string;
   probability: number;
@@ -282,6 +286,8 @@ const tokenPage: TokenPageState = {
   pins: [],
   token_layer: {},
 };
+
+export const tokenMaskDefaults: TokenMaskState = { ...tokenPage, ...tokenMaskTraits };
 
 export const patchFeaturesDefaults: PatchFeaturesState = { ...tokenPage, ...featuresTraits };
 
