@@ -179,6 +179,7 @@ def test_all_patches_are_clustered_the_largest_first():
     np.testing.assert_array_equal(found.values, wanted.reshape(4, 6))
     assert found.count == 2
     assert found.params["layer"] == 1
+    assert (found.silhouette, found.in_cluster) == pytest.approx((1, 1))
     own = vw.probes.patch_clusters(cache, layer=0)
     steps = np.linalg.norm(np.diff(tokens, axis=0), axis=1)
     assert own.eps == pytest.approx(steps.mean())
@@ -192,6 +193,7 @@ def test_edges_of_clustering_all_patches():
     alone = vw.probes.patch_clusters(put(np.eye(24)[:, :16] * 9 + np.arange(24)[:, None]), 0, eps=0)
     assert alone.count == 0
     assert (alone.values == NOISE).all()
+    assert (alone.silhouette, alone.in_cluster) == (-1, -1)
     for eps in (-1, np.nan, np.inf):
         with pytest.raises(ValueError, match="must be a finite number"):
             vw.probes.patch_clusters(tiny_cache(), 0, eps=eps)

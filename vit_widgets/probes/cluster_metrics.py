@@ -30,7 +30,7 @@ class Clustering:
     Attributes
     ----------
     clusters
-        Cluster of each token, int (token), -1 for noise.
+        Cluster of each token, int (token); 0 is the largest, -1 noise.
     eps
         Largest distance of two neighbours.
     purity
@@ -69,7 +69,8 @@ class ClusterMetrics:
     layers
         Which layers, counted from 0.
     clusters
-        Cluster of each patch, int (layer, row, col): -1 noise, -2 a patch of no object.
+        Cluster of each patch, int (layer, row, col); 0 is the largest of its layer, -1 noise, -2 a
+        patch of no object.
     eps
         Largest distance of two neighbours, float64 (layer).
     axes
@@ -131,6 +132,8 @@ class PatchClusters:
         How many clusters.
     eps
         Largest distance of two neighbours.
+    silhouette, in_cluster
+        As in :class:`Clustering`: those of its metrics that need no object.
     axes
         Names of the axes of `values`.
     """
@@ -138,6 +141,8 @@ class PatchClusters:
     values: np.ndarray
     count: int
     eps: float
+    silhouette: float
+    in_cluster: float
     axes: tuple[str, ...] = ("row", "col")
     method: str = "patch_clusters"
     params: dict[str, Any] = field(default_factory=dict)
@@ -292,14 +297,11 @@ def patch_clusters(
     if eps is None:
         eps = _step(patches)
     clusters = _dbscan(patches, eps, least)
-    sizes = np.bincount(clusters[clusters != NOISE])
-    order = np.argsort(-sizes, kind="stable")
-    rank = np.full(len(sizes) + 1, NOISE)  # the last entry is what -1 looks up
-    rank[order] = np.arange(len(sizes))
     return PatchClusters(
-        tokens.laid_out(rank[clusters]),
-        len(sizes),
+        tokens.laid_out(clusters),
+        int(clusters.max()) + 1,
         eps,
+        *_of_clusters(patches, clusters),
         params={
             "model": cache.model.name, "layer": tokens.layer, "image": image, "eps": eps,
             "least": least,
@@ -340,8 +342,6 @@ def clustering(
     >>> clustering(tokens, np.repeat([1, 2], 4), eps=0.1).purity
     1.0
     """
-    from sklearn.metrics import silhouette_score
-
     names, counts = np.unique(objects, return_counts=True)
     if len(names) < 2 or counts.min() < LEAST:
         sizes = ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))
@@ -359,24 +359,38 @@ def clustering(
     if eps is None:
         eps = float(np.mean([_step(tokens[objects == name]) for name in names]))
     clusters = _dbscan(tokens, eps, least)
-    kept = clusters != NOISE
-    groups = [clusters == cluster for cluster in range(clusters.max() + 1)]
+    groups = _groups(clusters)
     shares = [np.array([(objects[group] == name).sum() for name in names]) for group in groups]
-    silhouette = -1.0
-    if groups:
-        silhouette = 0.0
-        if len(groups) > 1:
-            silhouette = float(silhouette_score(tokens[kept], clusters[kept], metric="cosine"))
+    silhouette, in_cluster = _of_clusters(tokens, clusters)
     return Clustering(
         clusters,
         eps,
         purity=float(sum(share.max() for share in shares) / len(objects)),
         silhouette=silhouette,
-        in_cluster=float(np.mean([_cosine(tokens[group]) for group in groups])) if groups else -1.0,
+        in_cluster=in_cluster,
         in_object=float(np.mean([_cosine(tokens[objects == name]) for name in names])),
         unique_labels=len({int(share.argmax()) for share in shares}) / len(names),
         cluster_ratio=len(groups) / len(names),
     )
+
+
+def _groups(clusters: np.ndarray) -> list[np.ndarray]:
+    """Give the tokens of each cluster, bool (token)."""
+    return [clusters == cluster for cluster in range(clusters.max() + 1)]
+
+
+def _of_clusters(tokens: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
+    """Measure what needs no object: the silhouette, and the mean cosine in a cluster."""
+    from sklearn.metrics import silhouette_score
+
+    groups = _groups(clusters)
+    if not groups:
+        return -1.0, -1.0
+    in_cluster = float(np.mean([_cosine(tokens[group]) for group in groups]))
+    if len(groups) == 1:
+        return 0.0, in_cluster
+    kept = clusters != NOISE
+    return float(silhouette_score(tokens[kept], clusters[kept], metric="cosine")), in_cluster
 
 
 def _step(tokens: np.ndarray) -> float:
@@ -385,7 +399,7 @@ def _step(tokens: np.ndarray) -> float:
 
 
 def _dbscan(tokens: np.ndarray, eps: float, least: int) -> np.ndarray:
-    """Give each token its cluster, -1 for noise."""
+    """Give each token its cluster, the largest first, -1 for noise."""
     from sklearn.cluster import DBSCAN
 
     if not 0 <= eps < np.inf or least < 2:
@@ -398,8 +412,12 @@ def _dbscan(tokens: np.ndarray, eps: float, least: int) -> np.ndarray:
     # exactly none. An eps of 0, which they give, is not taken.
     apart = distance.squareform(distance.pdist(tokens))
     fitted = DBSCAN(eps=max(eps, np.finfo(float).tiny), min_samples=least, metric="precomputed")
-    clusters: np.ndarray = fitted.fit(apart).labels_
-    return clusters
+    clusters = fitted.fit(apart).labels_
+    sizes = np.bincount(clusters[clusters != NOISE])
+    rank = np.full(len(sizes) + 1, NOISE)  # its last entry is what -1 looks up
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+    ranked: np.ndarray = rank[clusters]
+    return ranked
 
 
 def _cosine(tokens: np.ndarray) -> float:
