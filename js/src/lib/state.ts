@@ -1,6 +1,7 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
 
+import { type ClustersTraits, clustersTraits } from "./clusters";
 import type {
   FeatureFor,
   FeatureProgress,
@@ -137,7 +138,7 @@ export type NeuronPageState = PageState &
   };
 
 /** Questions about tokens; the page of each comes when it is first opened. */
-export const TOKEN_TABS = ["features"] as const;
+export const TOKEN_TABS = ["features", "clusters"] as const;
 export type TokenTab = (typeof TOKEN_TABS)[number];
 export type Tab = "attention" | "neurons" | TokenTab;
 
@@ -161,7 +162,8 @@ export type InspectorState = LayerSliderState &
   HeadGridState &
   PatchOverlayState &
   NeuronPageState &
-  PatchFeaturesState & {
+  PatchFeaturesState &
+  TokenClustersState & {
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
@@ -170,6 +172,8 @@ export type InspectorState = LayerSliderState &
   };
 
 export type PatchFeaturesState = TokenPageState & FeaturesTraits;
+
+export type TokenClustersState = TokenMaskState & ClustersTraits;
 
 const common: CommonState = {
   protocol: PROTOCOL,
@@ -291,12 +295,18 @@ export const tokenMaskDefaults: TokenMaskState = { ...tokenPage, ...tokenMaskTra
 
 export const patchFeaturesDefaults: PatchFeaturesState = { ...tokenPage, ...featuresTraits };
 
+export const tokenClustersDefaults: TokenClustersState = {
+  ...tokenMaskDefaults,
+  ...clustersTraits,
+};
+
 export const inspectorDefaults: InspectorState = {
   ...layerSliderDefaults,
   ...headGridDefaults,
   ...patchOverlayDefaults,
   ...neuronPageDefaults,
   ...patchFeaturesDefaults,
+  ...tokenClustersDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",
