@@ -6,6 +6,7 @@ import {
   layerAt,
   METRICS,
   rangeOf,
+  together,
   VERSION,
   type Version,
 } from "../lib/clusters";
@@ -14,6 +15,7 @@ import type { TokenClustersState } from "../lib/state";
 import { attribute, el, listen, setText } from "./dom";
 import type { View } from "./view";
 
+const PURITY = 0;
 const EDGES = 6; // pixels beside the first and the last layer, as in the style sheet
 
 /** `curves` is what is measured of what is selected, or null while it is another's. */
@@ -26,19 +28,20 @@ export function drawClusterCurves(
   element.classList.add("vw-cluster-curves");
   const plots = METRICS.map(({ text, title }) => {
     const numbers = el("span", "vw-cluster-values");
+    const beside = el("span", "vw-muted vw-small vw-number");
     const plot = el("div", "vw-cluster-plot", { role: "img" });
     const [most, least] = [el("span", "vw-cluster-most"), el("span", "vw-cluster-least")];
     const figure = el(
       "div",
       "vw-cluster-figure",
       {},
-      el("div", "vw-row", {}, el("span", "vw-title", { title }, text)),
+      el("div", "vw-row", {}, el("span", "vw-title", { title }, text), beside),
       numbers,
       el("div", "vw-cluster-frame", {}, most, least, plot),
     );
     listen(plot, "click", (event) => choose(plot, event), signal);
     element.append(figure);
-    return { figure, plot, numbers, most, least, text };
+    return { figure, beside, plot, numbers, most, least, text };
   });
 
   function choose(plot: HTMLElement, event: MouseEvent): void {
@@ -56,7 +59,7 @@ export function drawClusterCurves(
     const layers = of(0, 0).length;
     const layer = clampIndex(store.get("layer"), layers);
     element.style.setProperty("--vw-at", String(layers > 1 ? layer / (layers - 1) : 0));
-    plots.forEach(({ figure, plot, numbers, most, least, text }, metric) => {
+    plots.forEach(({ figure, beside, plot, numbers, most, least, text }, metric) => {
       const rows = answer.versions.map((_, version) => of(version, metric));
       const range = rangeOf(rows.flat());
       figure.hidden = rows.every((row) => row.every(Number.isNaN));
@@ -71,6 +74,8 @@ export function drawClusterCurves(
         const value = rows[i][layer];
         return { version, words: Number.isFinite(value) ? signed(value) : "–" };
       });
+      const all = metric === PURITY && answer.clustered === "objects" ? together(answer) : null;
+      setText(beside, all === null ? "" : `one cluster: ${signed(all)}`);
       numbers.replaceChildren(
         ...said.map(({ version, words }) =>
           el("span", "vw-cluster-value", { title: VERSION[version].text }, line(version), words),

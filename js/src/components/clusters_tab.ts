@@ -88,6 +88,7 @@ export function drawClustersTab(
         plots,
         note,
       ),
+      section("Versions of the image", versions),
     ),
     el(
       "div",
@@ -103,7 +104,6 @@ export function drawClustersTab(
         slider(view, "opacity", {}, two),
       ),
       section("Objects", mask, guess, guessNote),
-      section("Versions of the image", versions),
     ),
   );
   element.append(columns);
@@ -219,14 +219,19 @@ export function drawClustersTab(
     if (label === undefined) return where;
     if (label < NOISE) return `${where}: takes no part`;
     if (label === NOISE) return `${where}: noise, in no cluster`;
-    return `${where}: cluster ${label}, ${found.sizes[label]} patches${ownerWords(found, label)}`;
+    return `${where}: cluster ${label}, ${found.sizes[label]} patches${mostly(found, label)}`;
   }
+  function mostly(found: ClustersAnswer, label: number): string {
+    const owner = ownerWords(found, label);
+    return owner && `, mostly of ${owner}`;
+  }
+  /** The most frequent object of a cluster. */
   function ownerWords({ owners }: ClustersAnswer, label: number): string {
     const answer = curves();
     const owner = owners[label];
     if (owner === undefined) return "";
     const isRest = answer?.rest && owner === answer.objects.at(-1)?.[0];
-    return isRest ? ", mostly the rest" : `, mostly object ${owner}`;
+    return isRest ? "the rest" : `object ${owner}`;
   }
   const drawSaid = drawTokenFrame(
     element,
@@ -251,7 +256,7 @@ export function drawClustersTab(
   function draw(): void {
     const [found, answer, shown] = [clusters(), curves(), picture()];
     setText(what, WHAT[store.get("clusters_of")]);
-    setText(eps, found && !found.note ? `Neighbours within ${found.eps.toPrecision(3)}.` : "");
+    setText(eps, found && !found.note ? `Neighbours lie within ${found.eps.toPrecision(3)}.` : "");
     const words = [current(store)?.note, found?.note || answer?.note].filter(Boolean).join(" · ");
     setText(note, words);
     note.hidden = words === "";
@@ -280,7 +285,8 @@ export function drawClustersTab(
     const rows = found.sizes.slice(0, MOST_LISTED).map((size, cluster) => {
       const swatch = el("span", "vw-swatch");
       swatch.style.background = `rgb(${segmentColour(cluster).join()})`;
-      return entry(swatch, `cluster ${cluster}${ownerWords(found, cluster)}`, String(size));
+      const owner = ownerWords(found, cluster);
+      return entry(swatch, `cluster ${cluster}${owner && ` · ${owner}`}`, String(size));
     });
     const more = found.sizes.length - MOST_LISTED;
     if (more > 0) rows.push(entry(el("span"), `${more} smaller clusters`, ""));
@@ -332,8 +338,7 @@ function maskWords(answer: ClusterCurves | null): string {
 
 function reach(view: View<TokenClustersState>): HTMLElement {
   const words = (times: number) => `${times.toFixed(2)} ×`;
-  const label = "distance (eps)";
-  return slider(view, "clusters_reach", { min: 0.1, max: 2, label }, words);
+  return slider(view, "clusters_reach", { min: 0.1, max: 2, label: "eps" }, words);
 }
 
 function section(title: string, ...children: HTMLElement[]): HTMLElement {

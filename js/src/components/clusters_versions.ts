@@ -13,6 +13,9 @@ export function drawClusterVersions(
   curves: () => ClusterCurves | null,
 ): () => void {
   const { store, signal } = view;
+  const [list, settings] = [el("div"), el("div")];
+  element.classList.add("vw-cluster-versions");
+  element.append(list, settings);
   const rows = VERSIONS.map((version) => {
     const { text } = VERSION[version];
     const box = el("input", "vw-check", { type: "checkbox", "aria-label": `curve of ${text}` });
@@ -22,7 +25,7 @@ export function drawClusterVersions(
     box.disabled = version === "original"; // it is what the others are compared with
     listen(paint, "click", () => store.set("clusters_version", version), signal);
     listen(box, "change", () => compare(version as AlteredVersion, box.checked), signal);
-    element.append(
+    list.append(
       el(
         "div",
         "vw-control vw-cluster-version",
@@ -37,20 +40,12 @@ export function drawClusterVersions(
   const again = el("button", "vw-chip", { type: "button" });
   listen(again, "click", () => store.set("clusters_seed", store.get("clusters_seed") + 1), signal);
   const forwards = el("p", "vw-note");
-  element.append(
-    slider(
-      view,
-      "clusters_cells",
-      { min: 2, max: 16, step: 1, label: "shuffled: cells each way" },
-      String,
+  settings.append(
+    slider(view, "clusters_cells", { min: 2, max: 16, step: 1, label: "cells each way" }, String),
+    slider(view, "clusters_dropped", { min: 0.05, max: 1, label: "share dropped" }, (share) =>
+      share.toFixed(2),
     ),
-    slider(
-      view,
-      "clusters_dropped",
-      { min: 0.05, max: 1, label: "dropped: share of the patches" },
-      (share) => share.toFixed(2),
-    ),
-    el("div", "vw-control", {}, el("span", "vw-muted", {}, "drawn at random"), again),
+    el("div", "vw-control", {}, el("span", "vw-muted", {}, "at random"), again),
     forwards,
   );
 

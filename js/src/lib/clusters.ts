@@ -126,8 +126,8 @@ export function clusterPixels(
       const colour =
         label === NOISE
           ? dark
-            ? [24, 27, 32, 190]
-            : [225, 228, 232, 220]
+            ? [24, 27, 32, 170]
+            : [225, 228, 232, 150]
           : [...segmentColour(label), 255];
       pixels.set(colour, (y * width + x) * 4);
     }
@@ -174,6 +174,13 @@ export function curvesOf(answer: ClusterCurves): (version: number, metric: numbe
   const [, metrics, layers] = shape;
   return (version, metric) =>
     Array.from(codes.subarray((version * metrics + metric) * layers).subarray(0, layers));
+}
+
+/** The purity that all patches would have in one cluster: that of the largest object. */
+export function together({ objects }: ClusterCurves): number | null {
+  const counts = objects.map(([, count]) => count);
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  return all > 0 ? Math.max(...counts) / all : null;
 }
 
 /** What is compared, in words: "object 1: 29 patches · the rest: 115". */
