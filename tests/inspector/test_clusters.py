@@ -20,6 +20,7 @@ GRID = vw.models.Grid(12, 12, (12, 12))
 
 @pytest.fixture(scope="module")
 def model() -> vw.VisionModel:
+    """Open the bundled model once."""
     return vw.load("demo")
 
 

@@ -66,7 +66,7 @@ export function drawClusterCurves(
       setText(most, String(range.high));
       setText(least, String(range.low).replace("-", "−"));
       // parsed, not created: numbers and our own names only, and the parser knows the namespace
-      plot.innerHTML = `<svg class="vw-cluster-svg" viewBox="0 0 1 1" preserveAspectRatio="none">${rows
+      plot.innerHTML = `<svg class="vw-cluster-svg" aria-hidden="true" viewBox="0 0 1 1" preserveAspectRatio="none">${rows
         .map((row, i) => path(answer.versions[i], row, curvePath(row, range)))
         .reverse() // the original lies on top
         .join("")}</svg><div class="vw-cluster-marker"></div>`;
