@@ -192,7 +192,12 @@ def cluster_metrics(
     -----
     Nguyen et al. 2022, their code: DBSCAN of the raw outputs of the blocks, objects only, with an
     `eps` of each layer's own. They took images of Pascal VOC 2009 with at least two objects, each
-    of at least three patches and 2 % of the image.
+    of at least three patches and 2 % of the image. Their ViT-B/16 goes from the first to the last
+    layer from 0.56 to 0.67 in purity, 0.04 to 0.27 in silhouette, 0.31 to 0.80 in the cosine within
+    clusters and 0.30 to 0.75 within objects (means of 361 images, read off their notebook).
+
+    A single cluster of everything is as pure as the share of the largest object: compare `purity`
+    with that.
 
     Examples
     --------

@@ -113,10 +113,9 @@ export function drawClustersTab(
     [store.get("clusters_cells"), store.get("clusters_dropped"), store.get("clusters_seed")].join();
   /** Whether an answer is about what is selected, but for the layer and the version. */
   function asked(answer: { image_index?: number; settings?: number[] }): boolean {
-    return (
-      answer.image_index === store.get("image_index") &&
-      (answer.settings ?? []).join() === settings()
-    );
+    const given = (answer.settings ?? []).join(); // "" of arrays that anybody gives
+    const mine = given === "" || given === settings();
+    return mine && answer.image_index === store.get("image_index");
   }
   function same(answer: Partial<ClusterCurves & ClustersAnswer>): boolean {
     return (
