@@ -11,7 +11,6 @@ import torch
 import vit_widgets as vw
 from tests.models.module_state import state_of
 from vit_widgets import probes
-from vit_widgets.inspector.altered import of_pixels
 from vit_widgets.probes.cluster_metrics import METRICS
 from vit_widgets.widgets.wire import unpack
 
@@ -296,11 +295,3 @@ def test_an_error_while_an_altered_image_runs_is_shown(page: vw.Inspector, monke
     assert page.wait(60)
     assert page.status["state"] == "error"
     assert "out of memory" in page.status["text"]
-
-
-def test_pixels_take_the_label_of_their_patch():
-    """Breaks when rows and columns are exchanged, or pixels beside the patches have an object."""
-    labels = np.array([[1, 0, 2]])
-    grid = vw.models.Grid(1, 3, (2, 1), origin=(1, 0))
-    wanted = [[0, 0, 0, 0], [1, 0, 2, 0], [1, 0, 2, 0]]
-    assert of_pixels(labels, grid, (3, 4)).tolist() == wanted
