@@ -1,6 +1,7 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
-from vit_widgets.probes.cka import CKA, cka
+from vit_widgets.probes.cka import CKA, CKASum, cka
+from vit_widgets.probes.class_similarity import ClassSimilarity, class_similarity
 from vit_widgets.probes.cluster_metrics import (
     Clustering,
     ClusterMetrics,
@@ -22,6 +23,7 @@ from vit_widgets.probes.head_statistics import (
     layer_statistics,
 )
 from vit_widgets.probes.kmeans import Segments, kmeans
+from vit_widgets.probes.leave_out import leave_out
 from vit_widgets.probes.mask_iou import mask_iou
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
@@ -30,16 +32,21 @@ from vit_widgets.probes.patch_keys import patch_keys
 from vit_widgets.probes.patch_shuffle import Shuffled, shuffle_patches
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
 from vit_widgets.probes.pca_colors import PCAColors, pca_colors
+from vit_widgets.probes.register_attention import RegisterAttention, register_attention
 from vit_widgets.probes.scene_truth import Attribute
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
+from vit_widgets.probes.token_norms import TokenNorms, token_norms
+from vit_widgets.probes.token_statistics import TokenStatistics, token_statistics
 from vit_widgets.probes.tokencut import TokenCut, cut, tokencut
 
 __all__ = [
     "CKA",
     "ActiveNeurons",
     "Attribute",
+    "CKASum",
+    "ClassSimilarity",
     "ClusterMetrics",
     "Clustering",
     "Dropped",
@@ -52,6 +59,7 @@ __all__ = [
     "NeuronMap",
     "PCAColors",
     "PatchTokens",
+    "RegisterAttention",
     "Segments",
     "SelectiveCounts",
     "Selectivity",
@@ -59,8 +67,11 @@ __all__ = [
     "Similarity",
     "SpatialVariance",
     "TokenCut",
+    "TokenNorms",
+    "TokenStatistics",
     "active_at",
     "cka",
+    "class_similarity",
     "cluster_metrics",
     "clustering",
     "cut",
@@ -71,6 +82,7 @@ __all__ = [
     "high_frequency_share",
     "kmeans",
     "layer_statistics",
+    "leave_out",
     "mask_iou",
     "neuron_effect",
     "neuron_map",
@@ -78,10 +90,13 @@ __all__ = [
     "patch_tokens",
     "pca_colors",
     "published_features",
+    "register_attention",
     "selectivity",
     "shuffle_patches",
     "similarity",
     "spatial_variance",
+    "token_norms",
+    "token_statistics",
     "tokencut",
     "visualize_feature",
 ]
