@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         NeuronPage,
         PatchFeatures,
         PatchOverlay,
+        TokenDepth,
     )
 
 _HOMES = {
@@ -55,6 +56,7 @@ _HOMES = {
     "HeadGrid": "vit_widgets.widgets",
     "PatchFeatures": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
+    "TokenDepth": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
     "NeuronPage": "vit_widgets.widgets",
     "Inspector": "vit_widgets.inspector",
@@ -82,6 +84,7 @@ __all__ = [
     "NeuronPage",
     "PatchFeatures",
     "PatchOverlay",
+    "TokenDepth",
     "VisionModel",
     "__version__",
     "capture",

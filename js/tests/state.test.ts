@@ -7,6 +7,7 @@ import {
   neuronPageDefaults,
   patchFeaturesDefaults,
   patchOverlayDefaults,
+  tokenDepthDefaults,
 } from "../src/lib/state";
 import traits from "./fixtures/traits.json";
 
@@ -19,6 +20,7 @@ test.each([
   ["FeatureCanvas", featureCanvasDefaults],
   ["NeuronPage", neuronPageDefaults],
   ["PatchFeatures", patchFeaturesDefaults],
+  ["TokenDepth", tokenDepthDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
   expect(defaults).toEqual(traits[name]);

@@ -17,6 +17,7 @@ WIDGETS = (
     vw.FeatureCanvas,
     vw.NeuronPage,
     vw.PatchFeatures,
+    vw.TokenDepth,
     vw.InspectorPage,
 )
 OF_IPYWIDGETS = {"layout", "tabbable", "tooltip"}

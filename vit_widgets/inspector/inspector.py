@@ -17,6 +17,7 @@ from vit_widgets.dataset import NeuronIndex
 from vit_widgets.inspector import description, opening
 from vit_widgets.inspector.atlas import Atlas
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
+from vit_widgets.inspector.depth import DepthDesk
 from vit_widgets.inspector.live_feature import LiveFeature
 from vit_widgets.inspector.neurons import NeuronDesk
 from vit_widgets.inspector.patch_features import PatchFeatureDesk
@@ -41,7 +42,10 @@ _DEMO_OPENING = {"layer": 4, "head": 3}
 _ENTROPY = "mean entropy, nats"
 
 # Who answers in the tabs about tokens.
-_TOKEN_DESKS = {"features": PatchFeatureDesk}
+_TOKEN_DESKS: dict[str, type[PatchFeatureDesk | DepthDesk]] = {
+    "features": PatchFeatureDesk,
+    "depth": DepthDesk,
+}
 
 
 class _Superseded(Exception):  # noqa: N818 - a signal, not an error
@@ -105,7 +109,7 @@ class Inspector(InspectorPage):
         self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
         self._desk: NeuronDesk | None = None
-        self._token_desks: dict[str, PatchFeatureDesk] = {}
+        self._token_desks: dict[str, PatchFeatureDesk | DepthDesk] = {}
         begin = self._pictures.checked(view.get("image_index", 0))
         cache = self._pictures.captured(begin)  # the first picture is there when the cell ends
         self._anatomy = _Anatomy.of(cache)

@@ -9,5 +9,13 @@ Examples
 """
 
 from vit_widgets.plots.depth import selectivity, spatial_variance
+from vit_widgets.plots.layers import cka, class_similarity, token_norms, token_statistics
 
-__all__ = ["selectivity", "spatial_variance"]
+__all__ = [
+    "cka",
+    "class_similarity",
+    "selectivity",
+    "spatial_variance",
+    "token_norms",
+    "token_statistics",
+]

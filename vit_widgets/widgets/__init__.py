@@ -7,6 +7,7 @@ from vit_widgets.widgets.layer_slider import LayerSlider
 from vit_widgets.widgets.neuron_page import NeuronPage
 from vit_widgets.widgets.patch_features import PatchFeatures
 from vit_widgets.widgets.patch_overlay import PatchOverlay
+from vit_widgets.widgets.token_depth import TokenDepth
 
 __all__ = [
     "FeatureCanvas",
@@ -16,4 +17,5 @@ __all__ = [
     "NeuronPage",
     "PatchFeatures",
     "PatchOverlay",
+    "TokenDepth",
 ]

@@ -29,6 +29,7 @@ const TAB_TRAITS = ["tab", "tabs", "neuron_counts"] as const;
 
 const TOKEN_TITLES: Record<TokenTab, string> = {
   features: "Patch features",
+  depth: "Norms and layers",
 };
 
 export function drawInspector(element: HTMLElement, view: View<InspectorState>): void {

@@ -1,6 +1,7 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
 
+import { type DepthTraits, depthTraits } from "./depth";
 import type {
   FeatureFor,
   FeatureProgress,
@@ -136,7 +137,7 @@ export type NeuronPageState = PageState &
   };
 
 /** Questions about tokens; the page of each comes when it is first opened. */
-export const TOKEN_TABS = ["features"] as const;
+export const TOKEN_TABS = ["features", "depth"] as const;
 export type TokenTab = (typeof TOKEN_TABS)[number];
 export type Tab = "attention" | "neurons" | TokenTab;
 
@@ -157,7 +158,8 @@ export type InspectorState = LayerSliderState &
   HeadGridState &
   PatchOverlayState &
   NeuronPageState &
-  PatchFeaturesState & {
+  PatchFeaturesState &
+  TokenDepthState & {
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
@@ -166,6 +168,7 @@ export type InspectorState = LayerSliderState &
   };
 
 export type PatchFeaturesState = TokenPageState & FeaturesTraits;
+export type TokenDepthState = TokenPageState & DepthTraits;
 
 const common: CommonState = {
   protocol: PROTOCOL,
@@ -284,6 +287,7 @@ const tokenPage: TokenPageState = {
 };
 
 export const patchFeaturesDefaults: PatchFeaturesState = { ...tokenPage, ...featuresTraits };
+export const tokenDepthDefaults: TokenDepthState = { ...tokenPage, ...depthTraits };
 
 export const inspectorDefaults: InspectorState = {
   ...layerSliderDefaults,
@@ -291,6 +295,7 @@ export const inspectorDefaults: InspectorState = {
   ...patchOverlayDefaults,
   ...neuronPageDefaults,
   ...patchFeaturesDefaults,
+  ...tokenDepthDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",
