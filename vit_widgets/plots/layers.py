@@ -159,7 +159,7 @@ def cka(result: CKA) -> Any:
             grid_lines="none",
             tick_style=_CELL_STYLE,
         ),
-        bqplot.ColorAxis(scale=colour, side="right", orientation="vertical", tick_format=".1f"),
+        bqplot.ColorAxis(scale=colour, side="right", tick_format=".1f"),
     ]
     kind = "unbiased CKA" if result.params["unbiased"] else "CKA"
     figure = _figure(f"How alike layers are: {kind} of {result.samples} tokens", [mark], axes)

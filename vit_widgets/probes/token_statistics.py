@@ -131,10 +131,11 @@ def token_statistics(
 def measured(tokens: torch.Tensor) -> np.ndarray:
     """Measure tokens (image, token, feature): float64 (statistic, image)."""
     values = tokens.double()
+    means, centre = values.mean(dim=2, keepdim=True), values.mean(dim=1, keepdim=True)
     found = (
-        values.mean(dim=(1, 2)),
-        values.var(dim=2, correction=0).mean(dim=1),
-        values.var(dim=1, correction=0).mean(dim=1),
+        means.mean(dim=(1, 2)),
+        (values - means).square_().mean(dim=(1, 2)),
+        (values - centre).square_().mean(dim=(1, 2)),
         torch.linalg.vector_norm(values, dim=2).mean(dim=1),
     )
     measures: np.ndarray = torch.stack(found).cpu().numpy()

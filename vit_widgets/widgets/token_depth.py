@@ -36,10 +36,10 @@ class TokenDepth(TokenPage):
     depth_norms : dict
         ``{image_index, values, shapes, prefix, thresholds, blocks, layers, embedded, norms,
         note}``: `values` float (token), the norms of all blocks one after the other, of each the
-        prefix tokens and then the patches in raster order; `shapes` (prefix, rows, cols) of each, rows 0
-        where the places are not known; `prefix` the names; `thresholds` ``None`` where nothing
-        stands out; `embedded` the median before the first block; `norms` dicts ``{path, block,
-        before, after}`` of medians for each normalisation layer.
+        prefix tokens and then the patches in raster order; `shapes` (prefix, rows, cols) of each,
+        rows 0 where the places are not known; `prefix` the names; `thresholds` ``None`` where
+        nothing stands out; `embedded` the median before the first block; `norms` dicts ``{path,
+        block, before, after}`` of medians for each normalisation layer.
     depth_curves : dict
         ``{image_index, curves, class_is, note}``: numbers by block, ``None`` where there is none:
         ``"within"`` and ``"among"`` (variance of tokens, intra and inter), ``"before within"``,

@@ -86,7 +86,11 @@ export function drawDepthMatrix(
     const number = Number.isNaN(value) ? "–" : (value ?? Number.NaN).toFixed(3);
     const words = `blocks ${row} and ${col}: ${number}`;
     setText(said, row >= 0 ? words : "");
-    setText(about, `CKA of ${found.samples} patches: few of them look alike whatever they are`);
+    setText(
+      about,
+      `CKA of ${found.samples} patches, 0 to 1; few patches look alike whatever they are. Rows ` +
+        "and columns are blocks, the first at the top left.",
+    );
     about.hidden = false;
     attribute(frame, { "aria-label": `how alike layers are, ${words}: arrows move` });
     if (!sizeCanvas(canvas, size.width, size.width)) return;

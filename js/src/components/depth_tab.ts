@@ -219,7 +219,7 @@ export function drawDepthTab(
       ? block.names.map((name, i) => `${name} ${plain(block.prefix[i])}`).join(", ")
       : "";
     const lines = [
-      others && `${others}.`,
+      others && `Prefix tokens: ${others}.`,
       change.length ? `Median before and after normalisation: ${change.join(", ")}.` : "",
     ];
     setText(own, lines.filter(Boolean).join(" "));
