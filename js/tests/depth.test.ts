@@ -86,4 +86,6 @@ test("curves are drawn where there are numbers", () => {
   const [, , threshold] = heights(plots[0]);
   expect(threshold[1]).toBeNull(); // no threshold: infinity has no place
   expect(plotsOf([], null)).toEqual([]);
+  const zero = { title: "", logarithmic: true, lines: [{ name: "", values: [1, 0, 10] }] };
+  expect(heights(zero)).toEqual([[0, null, 1]]); // 0 has no logarithm
 });

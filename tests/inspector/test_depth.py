@@ -79,9 +79,11 @@ def test_an_image_costs_two_forwards_and_the_rest_none(page: vw.Inspector):
         assert page.depth_attention["query"] == 91
         assert page.depth_prefix["layer"] == 1
         page.depth_threshold, page.depth_without, page.depth_beside = 6.0, True, 2
+        held = page.depth_cka
         page.tab = "attention"
         page.tab = "depth"
         assert page.wait(60)
+        assert page.depth_cka is held  # an image is answered once
         assert not forwards
         page.image_index = 2
         assert page.wait(60)

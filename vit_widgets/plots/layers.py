@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vit_widgets.plots.depth import COLOURS, _axis, _figure, _layers, apart
+from vit_widgets.plots.depth import _TEXT, COLOURS, _axis, _figure, _layers, apart
 
 if TYPE_CHECKING:
     from vit_widgets.probes import CKA, ClassSimilarity, TokenNorms, TokenStatistics
@@ -149,6 +149,7 @@ def cka(result: CKA) -> Any:
         bqplot.Axis(
             scale=across,
             label="layer" if same else f"layer of {names[1]}",
+            label_color=_TEXT,
             grid_lines="none",
             tick_style=_CELL_STYLE,
         ),
@@ -156,12 +157,11 @@ def cka(result: CKA) -> Any:
             scale=down,
             label="layer" if same else f"layer of {names[0]}",
             side="left",
+            label_color=_TEXT,
             grid_lines="none",
             tick_style=_CELL_STYLE,
         ),
-        bqplot.ColorAxis(scale=colour, side="right", tick_format=".1f"),
     ]
     kind = "unbiased CKA" if result.params["unbiased"] else "CKA"
-    figure = _figure(f"How alike layers are: {kind} of {result.samples} tokens", [mark], axes)
-    figure.fig_margin = {"top": 40, "bottom": 44, "left": 60, "right": 70}
-    return figure
+    title = f"{kind} of {result.samples} tokens: light is 0, dark is 1"
+    return _figure(title, [mark], axes)

@@ -53,7 +53,9 @@ export function drawDepthCurves(
     // parsed, not created: numbers only, and the parser knows the namespace
     drawing.innerHTML = `<svg class="vw-depth-svg" viewBox="0 0 1 1" preserveAspectRatio="none">${marks.join("")}${lines.reverse().join("")}</svg>`;
     const say = (value: number | null | undefined) =>
-      value === null || value === undefined || !Number.isFinite(value) ? "–" : plain(value);
+      value === null || value === undefined || !Number.isFinite(value)
+        ? "–"
+        : plain(value).replace("-", "−");
     const numbers = plot.lines.map(({ name, values }, row) =>
       el(
         "span",

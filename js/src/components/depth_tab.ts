@@ -209,7 +209,7 @@ export function drawDepthTab(
     without.checked = store.get("depth_without");
     setText(note, words());
     note.hidden = note.textContent === "";
-    setText(title, at >= 0 ? `Norms in block ${at}` : "Norms");
+    setText(title, at >= 0 ? `Norms of patches in block ${at}, logarithmic` : "Norms");
     const around = norms?.norms.filter((one) => one.block === at) ?? [];
     const change = around.map(
       ({ path, before, after }) =>
