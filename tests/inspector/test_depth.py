@@ -137,6 +137,23 @@ def test_grids_that_shrink_are_not_compared_and_that_is_said():
     assert page.depth_attention["values"]["shape"] == [4, 4]
 
 
+def test_tokens_in_an_order_of_their_own_are_laid_out():
+    """Breaks when tokens of a model that keeps them by windows are drawn as if in raster order."""
+    model = timm.create_model(
+        "hiera_tiny_224", pretrained=False, img_size=(64, 64), embed_dim=12, num_heads=1,
+        stages=(1, 2, 1, 1), num_classes=3,
+    ).eval()  # fmt: skip
+    page = opened(model, torch.rand(1, 3, 64, 64), layer=0)
+    cache = page._pictures.tokens(0)
+    norms = vw.probes.token_norms(cache)
+    assert page.depth_norms["shapes"][0] == [0, 16, 16]
+    said = unpack(page.depth_norms["values"])[:256]
+    np.testing.assert_allclose(said, norms.laid_out(0).ravel(), rtol=1e-5)
+    assert not np.allclose(said, norms.values[0][0])  # another order, or nothing is tested
+    patches = vw.probes.patch_tokens(cache, 0).patches
+    np.testing.assert_allclose(said, np.linalg.norm(patches, axis=1), rtol=1e-5)
+
+
 def test_tokens_that_are_no_numbers_are_said_in_each_view():
     """Breaks when NaN ends as an error of the whole view."""
     cache = tiny_cache()
