@@ -94,7 +94,7 @@ class DepthDesk:
                 "prefix": [list(axis.prefix) if axis else [] for axis in found.token_axes],
                 "thresholds": found.thresholds,  # infinity travels as None
                 "blocks": list(cache.blocks),
-                "layers": _layers(cache),
+                "layers": _blocks_of_layers(cache),
                 "embedded": None if found.embedded is None else float(np.median(found.embedded)),
                 "norms": [
                     {
@@ -234,12 +234,12 @@ def _in_order(norms: np.ndarray, axis: TokenAxis | None) -> tuple[np.ndarray, li
     return laid, [prefix, axis.grid.rows, axis.grid.cols]
 
 
-def _layers(cache: ActivationCache) -> list[int | None]:
-    """Say for each block which layer of the page shows it; ``None`` for none."""
+def _blocks_of_layers(cache: ActivationCache) -> list[int | None]:
+    """Say for each layer of the page which block it shows; ``None`` for none."""
     if not cache.attention:
         return list(range(len(cache.blocks)))
-    around = [layer_around(record.name, cache.blocks) for record in cache.attention]
-    return [around.index(block) if block in around else None for block in range(len(cache.blocks))]
+    around = (layer_around(record.name, cache.blocks) for record in cache.attention)
+    return [None if block < 0 else block for block in around]
 
 
 def _on_prefix(record: AttentionRecord, weights: np.ndarray) -> float | None:

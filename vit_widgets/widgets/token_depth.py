@@ -21,7 +21,7 @@ class TokenDepth(TokenPage):
     Each answer is a dict that says which selection it answers, so that the page recognises one that
     was overtaken; ``{}`` is an answer that is not there. Arrays in it are packed. Blocks are
     counted in the order of the model; `layer` may count something else (attention), and ``layers``
-    says which layer shows a block.
+    says which block each of those layers shows.
 
     Attributes
     ----------
@@ -99,11 +99,11 @@ class TokenDepth(TokenPage):
 
     def picture(self) -> Image.Image | None:
         """Draw the image with the norms of the layer in view over it."""
-        block = self.token_layer and self.token_layer["block"]
-        blocks = self.depth_norms.get("blocks", [])
-        if not self.image or block not in blocks:
+        axis = self.token_layer and self.token_layer["axis"]
+        layers = self.depth_norms.get("layers", [])
+        at = layers[self.layer] if self.layer < len(layers) else None
+        if not self.image or not axis or at is None:
             return None
-        at = blocks.index(block)
         sizes = [prefix + max(1, rows) * cols for prefix, rows, cols in self.depth_norms["shapes"]]
         prefix, rows, cols = self.depth_norms["shapes"][at]
         if not rows:
@@ -117,6 +117,6 @@ class TokenDepth(TokenPage):
             np.nan_to_num(values.reshape(rows, cols) - np.nanmin(values)),
             colors=self.colormap,
             opacity=self.opacity,
-            box=tuple(self.token_layer["axis"]["box"]),
+            box=tuple(axis["box"]),
             smooth=self.drawing == "smooth",
         )

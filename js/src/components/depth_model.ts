@@ -11,7 +11,6 @@ import {
   standing,
 } from "../lib/depth";
 import type { TokenDepthState } from "../lib/state";
-import { current } from "../lib/token_layer";
 import type { View } from "./view";
 
 export const DEPTH_KEYS = [
@@ -57,10 +56,8 @@ export function depthModel({ store }: View<TokenDepthState>): DepthModel {
       read = { of, threshold, blocks: blocksOf(of, threshold) };
     return read.blocks;
   }
-  function at(): number {
-    const about = current(store);
-    return about ? (norms()?.blocks.indexOf(about.block) ?? -1) : -1;
-  }
+  // not from what Python says of the layer: that comes later than the next step of an arrow key
+  const at = () => norms()?.layers[store.get("layer")] ?? -1;
   function out(): Uint8Array {
     const block = blocks()[at()];
     return block ? standing(block) : new Uint8Array();
@@ -79,8 +76,8 @@ export function depthModel({ store }: View<TokenDepthState>): DepthModel {
     attention: () => mine<DepthAttention>("depth_attention", ["layer", "query", "image_index"]),
     prefix: () => mine<DepthPrefix>("depth_prefix", ["layer", "image_index"]),
     show(block) {
-      const layer = norms()?.layers[block];
-      if (layer !== undefined && layer !== null) store.set("layer", layer);
+      const layer = norms()?.layers.indexOf(block) ?? -1;
+      if (layer >= 0) store.set("layer", layer);
     },
   };
 }

@@ -14,7 +14,7 @@ export type DepthNorms = {
   prefix: string[][];
   thresholds: (number | null)[];
   blocks: string[];
-  /** The layer that shows each block. */
+  /** The block that each layer of the page shows. */
   layers: (number | null)[];
   embedded: number | null;
   norms: { path: string; block: number; before: number | null; after: number | null }[];
