@@ -35,7 +35,7 @@ def test_what_is_shown_is_what_the_probes_say(page: vw.Inspector):
     assert page.segments["sizes"] == np.bincount(labels.ravel()).tolist()
     page.features_view = "object"
     assert page.wait(60)
-    cut = vw.probes.tokencut(cache, 3)
+    cut = vw.probes.tokencut(cache, 3, of="tokens")
     np.testing.assert_array_equal(unpack(page.object_cut["mask"]), cut.mask)
     top, left, bottom, right = np.array(page.object_cut["box"]) * 144
     assert (left, top, right, bottom) == pytest.approx(cut.box)

@@ -95,7 +95,7 @@ class PatchFeatureDesk:
         tau = self._page.features_tau
 
         def cut(layer: int) -> dict[str, Any]:
-            found = probes.tokencut(self._source.cache, layer, tau=tau)
+            found = probes.tokencut(self._source.cache, layer, tau=tau, of="tokens")
             return {
                 "eigenvector": found.eigenvector,
                 "mask": found.mask.astype(np.float32),

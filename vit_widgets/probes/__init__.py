@@ -1,5 +1,6 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
+from vit_widgets.probes.bilateral import bilateral
 from vit_widgets.probes.cka import CKA, cka
 from vit_widgets.probes.cluster_metrics import (
     Clustering,
@@ -23,9 +24,11 @@ from vit_widgets.probes.head_statistics import (
 )
 from vit_widgets.probes.kmeans import Segments, kmeans
 from vit_widgets.probes.mask_iou import mask_iou
+from vit_widgets.probes.matching import Matching, matching
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
 from vit_widgets.probes.patch_drop import Dropped, drop_patches
+from vit_widgets.probes.patch_features import patch_features
 from vit_widgets.probes.patch_keys import patch_keys
 from vit_widgets.probes.patch_shuffle import Shuffled, shuffle_patches
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
@@ -48,6 +51,7 @@ __all__ = [
     "GLSim",
     "HeadMasks",
     "HeadStatistics",
+    "Matching",
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
@@ -60,6 +64,7 @@ __all__ = [
     "SpatialVariance",
     "TokenCut",
     "active_at",
+    "bilateral",
     "cka",
     "cluster_metrics",
     "clustering",
@@ -72,8 +77,10 @@ __all__ = [
     "kmeans",
     "layer_statistics",
     "mask_iou",
+    "matching",
     "neuron_effect",
     "neuron_map",
+    "patch_features",
     "patch_keys",
     "patch_tokens",
     "pca_colors",

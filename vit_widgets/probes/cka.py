@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
-from vit_widgets.probes.patch_tokens import patches_of
+from vit_widgets.probes.patch_features import patches_of
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
-from vit_widgets.probes.patch_tokens import patches_of
+from vit_widgets.probes.patch_features import Features, patches_of
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,30 @@ class Segments:
 
 
 def kmeans(
-    cache: ActivationCache,
+    cache: ActivationCache | Sequence[ActivationCache],
     layer: int,
     k: int,
     images: Sequence[int] | None = None,
     seed: int = 0,
+    of: Features = "tokens",
 ) -> Segments:
     """Put the patches of a layer into `k` segments, over all images at once.
 
     Parameters
     ----------
     cache
-        From ``capture(model, images, keep=("tokens",))``.
+        From ``capture(model, images, keep=("tokens",))``; of keys, keep ``"attention"`` too.
+        Several captures are taken together, their images counted through.
     layer
-        Counted from 0; -1 is the last.
+        Counts blocks from 0; -1 is the last.
     k
         How many segments.
     images
         Which of the images; default all of them.
     seed
         Of the first centres.
+    of
+        ``"tokens"`` or ``"keys"``, as in :func:`similarity`.
 
     Returns
     -------
@@ -68,8 +72,8 @@ def kmeans(
     IndexError
         For a layer or an image out of range.
     ValueError
-        For no images, `k` below 1 or above the number of patches that differ, or where places are
-        not known.
+        For no images, `k` below 1 or above the number of patches that differ, places that are not
+        known, or keys that were not kept.
 
     Notes
     -----
@@ -83,7 +87,7 @@ def kmeans(
     """
     from sklearn.cluster import KMeans
 
-    found = patches_of(cache, layer, images)
+    found = patches_of(cache, layer, images, of)
     patches = found.patches.astype(np.float64)
     distinct = len(np.unique(patches, axis=0))
     if not 1 <= k <= distinct:
@@ -99,7 +103,7 @@ def kmeans(
         fitted.cluster_centers_[order],
         float(fitted.inertia_),
         params={
-            "model": cache.model.name, "layer": found.layer, "k": k, "seed": seed,
+            "model": found.model, "layer": found.layer, "k": k, "seed": seed, "of": of,
             "images": list(found.images),
         },
     )  # fmt: skip
