@@ -31,7 +31,7 @@ def test_the_tab_comes_when_it_is_opened_and_answers(jupyterlab: JupyterHost):
         expect(view).to_have_attribute("data-drawn", re.compile("^0:4:"))
         inside = notebook.run_code(
             "import numpy as np\n"
-            "cut = vw.probes.tokencut(page._pictures.tokens(0), 4, of="tokens")\n"
+            "cut = vw.probes.tokencut(page._pictures.tokens(0), 4, of='tokens')\n"
             "print(int(cut.mask.sum()), end='')"
         )
         expect(view.locator(".vw-feature-numbers")).to_contain_text(inside)

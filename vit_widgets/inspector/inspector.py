@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from vit_widgets.models.preprocessing import Transform
 from vit_widgets.probes import layer_statistics
 from vit_widgets.widgets import InspectorPage
 from vit_widgets.widgets.base import READY
-from vit_widgets.widgets.inspector_page import TABS
+from vit_widgets.widgets.inspector_page import TABS, TOKEN_TABS
 from vit_widgets.widgets.maps import Layer, Packet, packet
 
 # Layers are shown as they come when all of them take longer than this to pack, in seconds.
@@ -95,9 +95,11 @@ class Inspector(InspectorPage):
         names: Sequence[str],
         index: NeuronIndex | None = None,
         opened_by: str = "model",
+        code_of: Callable[[str], str] = lambda _selection: "",
         **view: Any,
     ) -> None:
         self.model, self.index = model, index
+        self._code_of = code_of
         self._opened_by = opened_by
         self.feature: LiveFeature | None = None
         self._pictures = Pictures(model, pictures)
@@ -163,6 +165,8 @@ class Inspector(InspectorPage):
 
     @traitlets.observe("tab")
     def _tab_changed(self, _change: object) -> None:
+        own = TOKEN_TABS[self.tab].selection if self.tab in TOKEN_TABS else ""
+        self.code = self._code_of(f"{_SELECTION}, {own}" if own else _SELECTION)
         if self.tab == "neurons":
             self._request("neurons", self._answer_neurons)
         elif self.tab in _TOKEN_DESKS:
@@ -377,19 +381,17 @@ def inspect(
     held = opening.opened(model, transform, labels)
     read, names = opening.pictures(held, images)
     begin = _DEMO_OPENING if model == "demo" else {}
-    code = opening.code(
+    code = functools.partial(
+        opening.code,
         "inspect",
         model,
-        _SELECTION,
         images=images,
         index=index,
         transform=transform,
         labels=labels,
     )
     index = opening.index_of(model, held, index)
-    return Inspector(
-        held, read, names, index, opening.opened_by(model), **{"code": code, **begin, **view}
-    )
+    return Inspector(held, read, names, index, opening.opened_by(model), code, **{**begin, **view})
 
 
 _SELECTION = (

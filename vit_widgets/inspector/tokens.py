@@ -38,6 +38,10 @@ class TokenSource:
         """What the forward of the image in view left."""
         return self._captured(self._page.image_index)
 
+    def captured(self, image: int) -> ActivationCache:
+        """Give what the forward of any of the images left."""
+        return self._captured(image)
+
     def layer(self) -> int | None:
         """Count the block whose output belongs to the layer in view; ``None`` without one.
 
