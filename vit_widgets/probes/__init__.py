@@ -27,6 +27,7 @@ from vit_widgets.probes.mask_iou import mask_iou
 from vit_widgets.probes.matching import Matching, matching
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
+from vit_widgets.probes.object_iou import ObjectIoU, object_iou
 from vit_widgets.probes.patch_drop import Dropped, drop_patches
 from vit_widgets.probes.patch_features import patch_features
 from vit_widgets.probes.patch_keys import patch_keys
@@ -54,6 +55,7 @@ __all__ = [
     "Matching",
     "NeuronEffect",
     "NeuronMap",
+    "ObjectIoU",
     "PCAColors",
     "PatchTokens",
     "Segments",
@@ -80,6 +82,7 @@ __all__ = [
     "matching",
     "neuron_effect",
     "neuron_map",
+    "object_iou",
     "patch_features",
     "patch_keys",
     "patch_tokens",

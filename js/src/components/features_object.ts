@@ -42,8 +42,6 @@ export function objectView(view: View<PatchFeaturesState>): FeatureView {
         ...(isPacked(found.pixels)
           ? [line("pixels in the refined mask", count(unpack(found.pixels).codes))]
           : []),
-        line("compared by", found.of),
-        line("τ", found.tau.toFixed(2)),
       ];
     },
   };
