@@ -178,6 +178,8 @@ def test_colours_and_segments_are_fitted_on_all_images(page: vw.Inspector):
     assert page.colours["note"] == wanted.notes[0]
     on(page, features_view="segments")
     assert sum(page.segments["sizes"]) == 12 * 144
+    labels = vw.probes.kmeans(cache, 3, 6).labels
+    np.testing.assert_array_equal(unpack(page.segments["labels"]), labels[7])
 
 
 def test_the_object_is_refined_and_the_class_token_boxed(page: vw.Inspector):
@@ -287,9 +289,10 @@ def test_keys_of_windows_and_of_coarser_grids_lie_where_they_are():
     np.testing.assert_allclose(unpack(page.similarity["values"]), wanted, atol=1e-5)
     assert unpack(page.similarity["values"])[5, 6] == pytest.approx(1)
     pvt = timm.create_model("pvt_v2_b0", pretrained=False, num_classes=3).eval()
-    page = vw.inspect(pvt, torch.rand(1, 3, 64, 64), tab="features", layer=0, query=16 * 9 + 4)
-    on(page, features_of="keys")
+    page = vw.inspect(pvt, torch.rand(2, 3, 64, 64), tab="features", layer=0, query=16 * 9 + 4)
+    on(page, features_of="keys", features_onto=1)
     axis = page.similarity["axis"]
+    assert page.matches["axis"] == axis
     assert axis["grid"] == (2, 2) or axis["grid"] == [2, 2]
     values = unpack(page.similarity["values"])
     assert values.shape == (2, 2)

@@ -57,7 +57,12 @@ def test_patches_without_a_direction_match_nothing():
     assert found.best[0, 2].tolist() == [-1, -1]
     assert not found.mutual[0, 2]
     assert np.isfinite(found.values).sum() == 23
-    assert not (found.best.reshape(24, 2) == [0, 4]).all(axis=1).any()
+    tokens[1][1, 1:] = -tokens[1][0, 1:].mean(dim=0)  # all unlike, so that 0 would be the best
+    tokens[1][0, 1:] = tokens[1][0, 1:].mean(dim=0)
+    tokens[1][1, 5] = 0
+    unlike = vw.probes.matching(replace(cache, _tokens=tuple(tokens)), 1)
+    np.testing.assert_allclose(unlike.values, -1)
+    assert not (unlike.best == [0, 4]).all(axis=-1).any()
 
 
 def test_what_cannot_be_matched_is_said():

@@ -1,7 +1,8 @@
 """How well features find known objects: judged by hand once, and what holds on the bundled model.
 
-What papers claim of large self-supervised models and does not hold here: the best single head finds
-less than a cut of tokens (the oracle too), and tokens of the last layer find less than its keys do.
+What papers claim of large self-supervised models and does not hold here: a single head finds less
+than the middle half of the picture does, and its oracle less than a cut; the foreground of the
+first component is no better than that half either.
 """
 
 from dataclasses import replace
@@ -57,21 +58,22 @@ def test_it_is_the_mean_over_scenes_of_masks_made_one_by_one():
     """Breaks when a method, a head, an image or the truth of a patch is another."""
     model = vw.load("demo")
     scenes, others = vw.demo.scenes(10, seed=2), vw.demo.scenes(3, seed=4)
-    found = object_iou(model, scenes, others, layers=[4], tau=0.3, mass=0.5, k=3)
+    found = object_iou(model, scenes, others, layers=[3], tau=0.3, mass=0.5, k=3)
     cache = vw.capture(model, [scene.image for scene in scenes])
     truths = [scene.mask.reshape(12, 12, 12, 12).mean(axis=(1, 3)) >= 0.5 for scene in scenes]
     border = np.ones((12, 12), bool)
     border[1:-1, 1:-1] = False
-    rows = []
+    rows, judged = [], []
     for at, truth in enumerate(truths):
-        heads = vw.probes.head_masks(cache, 4, mass=0.5, image=at).values
+        heads = vw.probes.head_masks(cache, 3, mass=0.5, image=at).values
         overlaps = [vw.probes.mask_iou(mask, truth) for mask in heads]
-        labels = vw.probes.kmeans(cache, 4, 3, images=[at]).labels[0]
+        judged.append(overlaps)
+        labels = vw.probes.kmeans(cache, 3, 3, images=[at]).labels[0]
         parts = [labels == segment for segment in range(3)]
         least = min(parts, key=lambda part: border[part].mean())
         masks = [
-            *(vw.probes.tokencut(cache, 4, 0.3, at, name).mask for name in ("tokens", "keys")),
-            vw.probes.pca_colors(cache, 4, images=[at], foreground=True).foreground[0],
+            *(vw.probes.tokencut(cache, 3, 0.3, at, name).mask for name in ("tokens", "keys")),
+            vw.probes.pca_colors(cache, 3, images=[at], foreground=True).foreground[0],
             least,
         ]
         cut, keys, foreground, segment = (vw.probes.mask_iou(mask, truth) for mask in masks)
@@ -82,13 +84,15 @@ def test_it_is_the_mean_over_scenes_of_masks_made_one_by_one():
     means = np.zeros(6)
     for at, scene in enumerate(others):
         truth = scene.mask.reshape(12, 12, 12, 12).mean(axis=(1, 3)) >= 0.5
-        heads = vw.probes.head_masks(chosen_on, 4, mass=0.5, image=at).values
+        heads = vw.probes.head_masks(chosen_on, 3, mass=0.5, image=at).values
         means += [vw.probes.mask_iou(mask, truth) for mask in heads]
-    assert found.heads == (int(means.argmax()),)
+    # on these scenes another head is the best
+    assert found.heads == (int(means.argmax()),) == (2,)
+    assert np.mean(judged, axis=0).argmax() == 3
     table = found.table()
     assert list(table.index) == [*found.methods, "middle half", "all patches"]
-    assert table.loc["TokenCut, keys", "layer 4"] == found.values[1, 0]
-    assert table.loc["all patches", "layer 4"] == pytest.approx(np.mean([t.mean() for t in truths]))
+    assert table.loc["TokenCut, keys", "layer 3"] == found.values[1, 0]
+    assert table.loc["all patches", "layer 3"] == pytest.approx(np.mean([t.mean() for t in truths]))
 
 
 def test_what_cannot_be_asked_is_a_gap_and_no_number():

@@ -99,7 +99,7 @@ def _grid(picture: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _blur(vertices: np.ndarray) -> sparse.csr_matrix:
     """Weigh a vertex twice for each axis, and its neighbours along that axis once."""
-    spans = vertices.max(axis=0) + 3
+    spans = vertices.max(axis=0) + 2  # room for a step beyond, so that none wraps around
     codes = np.ravel_multi_index(tuple((vertices + 1).T), tuple(spans))  # in rising order
     count = len(codes)
     steps = np.cumprod([1, *spans[:0:-1]])[::-1]

@@ -124,7 +124,7 @@ export function drawOntoStage(
     stage.style.setProperty("--vw-aspect", String(photo ? photo.width / photo.height : 1));
     const onto = store.get("features_onto");
     const name = store.get("image_names")[onto] ?? "";
-    const text = `image ${onto}${name ? `, ${name}` : ""}; the best match is outlined`;
+    const text = `image ${onto}${name ? `, ${name}` : ""}; best match outlined`;
     setText(caption, text);
     attribute(stage, { "aria-label": text });
     if (!sizeCanvas(canvas, size.width, size.height)) return;
