@@ -41,6 +41,10 @@ if TYPE_CHECKING:
         NeuronPage,
         PatchFeatures,
         PatchOverlay,
+        TokenClusters,
+        TokenDepth,
+        TokenScatter,
+        TokenViews,
     )
 
 _HOMES = {
@@ -55,6 +59,10 @@ _HOMES = {
     "HeadGrid": "vit_widgets.widgets",
     "PatchFeatures": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
+    "TokenViews": "vit_widgets.widgets",
+    "TokenClusters": "vit_widgets.widgets",
+    "TokenDepth": "vit_widgets.widgets",
+    "TokenScatter": "vit_widgets.widgets",
     "InspectorPage": "vit_widgets.widgets",
     "NeuronPage": "vit_widgets.widgets",
     "Inspector": "vit_widgets.inspector",
@@ -82,6 +90,10 @@ __all__ = [
     "NeuronPage",
     "PatchFeatures",
     "PatchOverlay",
+    "TokenClusters",
+    "TokenDepth",
+    "TokenScatter",
+    "TokenViews",
     "VisionModel",
     "__version__",
     "capture",

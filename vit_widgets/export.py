@@ -22,6 +22,7 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 """The whole picture: top, left, bottom, right as fractions of its height and width."""
 
 _COLORMAPS = Path(__file__).parent / "widgets" / "colormaps.json"
+_SEGMENT_COLORS = _COLORMAPS.with_name("segment_colors.json")
 _AMBER = (245, 166, 35)  # reserved for the query; no colour map contains it
 
 
@@ -120,10 +121,7 @@ def overlay(
     if hidden.any():
         row, col = np.indices((height, width))
         drawn[hidden & ((row + col) % (8 * line) < line)] += 40
-        window = Image.fromarray(seen)
-        for grown, colour in ((2 * line, (20, 23, 28)), (line, (255, 255, 255))):
-            rim = np.asarray(window.convert("L").filter(ImageFilter.MaxFilter(2 * grown + 1))) > 0
-            drawn[rim & ~seen] = colour
+        _rim(drawn, seen)
     drawn = np.round(drawn.clip(0, 255)).astype(np.uint8)
     if query is not None:
         top, left, bottom, right = _Frame(query, height, width).edges
@@ -132,6 +130,102 @@ def overlay(
         patch[:] = _AMBER
         patch[line:-line, line:-line] = inside
     return Image.fromarray(drawn)
+
+
+def tinted(
+    image: np.ndarray,
+    colors: np.ndarray,
+    *,
+    opacity: float = 0.75,
+    box: Box = WHOLE,
+    shown: np.ndarray | None = None,
+) -> Image.Image:
+    """Lay colours of patches over an image.
+
+    Parameters
+    ----------
+    image
+        uint8 (height, width, 3).
+    colors
+        uint8 (row, col, 3).
+    opacity
+        Of the colours, 0 to 1.
+    box
+        What of the image they cover, as in :func:`overlay`. What lies beside it is darkened.
+    shown
+        Patches that have a colour, bool (row, col); default all.
+
+    Examples
+    --------
+    >>> tinted(np.zeros((32, 32, 3), np.uint8), np.full((4, 4, 3), 200, np.uint8)).size
+    (32, 32)
+    """
+    frame = _Frame(box, *image.shape[:2])
+    alpha = np.full(colors.shape[:2], opacity) if shown is None else opacity * shown
+    size = frame.size[::-1]
+    laid = np.stack(
+        [
+            frame.of(np.asarray(Image.fromarray(one).resize(size, Image.Resampling.NEAREST)), 0)
+            for one in np.moveaxis(colors, -1, 0)
+        ],
+        axis=-1,
+    )
+    cover = Image.fromarray(alpha.astype(np.float32)).resize(size, Image.Resampling.NEAREST)
+    share = frame.of(np.asarray(cover), np.nan)[..., None]
+    beside = np.isnan(share)
+    drawn = np.where(beside, image * _VEIL, (1 - share) * image + share * laid)
+    return Image.fromarray(np.round(drawn).astype(np.uint8))
+
+
+def outlined(picture: Image.Image, mask: np.ndarray, box: Box = WHOLE) -> Image.Image:
+    """Draw a line around a set of cells: white with a dark rim, to be seen on any photograph.
+
+    Parameters
+    ----------
+    picture
+        What to draw on; it stays as it is.
+    mask
+        Which cells, bool (row, col): of patches, or of pixels.
+    box
+        What of the picture they cover, as in :func:`overlay`.
+
+    Examples
+    --------
+    >>> outlined(Image.new("RGB", (32, 32)), np.eye(4, dtype=bool)).size
+    (32, 32)
+    """
+    frame = _Frame(box, picture.height, picture.width)
+    cells = Image.fromarray(mask.astype(np.uint8)).resize(
+        frame.size[::-1], Image.Resampling.NEAREST
+    )
+    drawn = np.array(picture)
+    _rim(drawn, frame.of(np.asarray(cells), 0) > 0)
+    return Image.fromarray(drawn)
+
+
+def segment_colors(labels: np.ndarray) -> np.ndarray:
+    """Give each segment its colour, uint8 (..., 3), as the page does.
+
+    Okabe and Ito's, told apart by colour-blind readers; from the ninth on darker ones of them.
+
+    Examples
+    --------
+    >>> segment_colors(np.array([[0, 8]])).tolist()
+    [[[0, 114, 178], [0, 82, 128]]]
+    """
+    entries = json.loads(_SEGMENT_COLORS.read_text(encoding="utf-8"))
+    palette = np.array([[int(entry[at : at + 2], 16) for at in (1, 3, 5)] for entry in entries])
+    shade = 0.72 ** (labels // len(palette))
+    return np.round(palette[labels % len(palette)] * shade[..., None]).astype(np.uint8)
+
+
+def _rim(drawn: np.ndarray, inside: np.ndarray) -> None:
+    """Draw a white line with a dark rim around a set of pixels, outside of it."""
+    line = max(1, drawn.shape[1] // 200)
+    window = Image.fromarray(inside).convert("L")
+    for grown, colour in ((2 * line, (20, 23, 28)), (line, (255, 255, 255))):
+        rim = np.asarray(window.filter(ImageFilter.MaxFilter(2 * grown + 1))) > 0
+        drawn[rim & ~inside] = colour
 
 
 _VEIL = 0.6

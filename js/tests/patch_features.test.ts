@@ -1,5 +1,15 @@
 import { expect, test } from "vitest";
-import { opaque, segmentColour, segmentPixels, signedHeat } from "../src/lib/patch_features";
+import {
+  answered,
+  featuresTraits,
+  headMasks,
+  opaque,
+  plainHeat,
+  segmentColour,
+  segmentPixels,
+  signedHeat,
+  together,
+} from "../src/lib/patch_features";
 import { memoryStore } from "../src/lib/store";
 import { current, type TokenLayer, tokensOf } from "../src/lib/token_layer";
 
@@ -30,4 +40,34 @@ test("tokens are those of the layer and image in view, or none", () => {
   store.set("layer", 2);
   expect(current(store)).toBeNull();
   expect(tokensOf(store)).toBeNull();
+});
+
+test("an answer counts for what it says it is about, and for nothing else", () => {
+  const selected = { ...featuresTraits, layer: 2, image_index: 0, query: 5 };
+  const get = (key: keyof typeof selected) => selected[key];
+  const about = { layer: 2, image_index: 0, of: "tokens", tau: 0.2, refined: false };
+  expect(answered(about, get as never)).toBe(about);
+  for (const other of [{ of: "keys" }, { tau: 0.3 }, { refined: true }, { layer: 1 }, { query: 6 }])
+    expect(answered({ ...about, ...other }, get as never)).toBeNull();
+  expect(answered({}, get as never)).toBeNull();
+});
+
+test("masks of heads hold their share, and all heads together are their union", () => {
+  const weights = new Float32Array([0.5, 0.3, 0.1, 0.1, 0, 0, 0.2, 0.8]);
+  const [first, second] = headMasks(weights, 2, 0.7);
+  expect([...first.mask]).toEqual([1, 1, 0, 0]);
+  expect([...second.mask]).toEqual([0, 0, 0, 1]);
+  const both = together([first, second]);
+  expect([...both.mask]).toEqual([1, 1, 0, 1]);
+  expect(both.weights[3]).toBeCloseTo(0.45);
+});
+
+test("attention is drawn on a square-root scale, and what is not seen has no value", () => {
+  const { levels, maximum, signed } = plainHeat([0, 0.25, 1, Number.NaN], 2, 2);
+  expect([...levels]).toEqual([0, 127, 254, 255]);
+  expect([maximum, signed]).toEqual([1, false]);
+});
+
+test("patches without a colour are transparent", () => {
+  expect([...opaque([1, 2, 3, 4, 5, 6], [0, 1])]).toEqual([1, 2, 3, 0, 4, 5, 6, 255]);
 });

@@ -7,6 +7,10 @@ import {
   neuronPageDefaults,
   patchFeaturesDefaults,
   patchOverlayDefaults,
+  tokenClustersDefaults,
+  tokenDepthDefaults,
+  tokenScatterDefaults,
+  tokenViewsDefaults,
 } from "../src/lib/state";
 import traits from "./fixtures/traits.json";
 
@@ -19,6 +23,10 @@ test.each([
   ["FeatureCanvas", featureCanvasDefaults],
   ["NeuronPage", neuronPageDefaults],
   ["PatchFeatures", patchFeaturesDefaults],
+  ["TokenViews", tokenViewsDefaults],
+  ["TokenClusters", tokenClustersDefaults],
+  ["TokenDepth", tokenDepthDefaults],
+  ["TokenScatter", tokenScatterDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
   expect(defaults).toEqual(traits[name]);

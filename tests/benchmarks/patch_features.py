@@ -10,10 +10,10 @@ from collections.abc import Callable
 import timm
 import torch
 from scipy import linalg
-from threadpoolctl import threadpool_limits
 
 import vit_widgets as vw
 from tests.benchmarks.report import heading, interleaved, ratio, table
+from vit_widgets.probes.one_thread import one_thread
 from vit_widgets.probes.tokencut import affinity, second_eigenvector
 
 ROUNDS = 9
@@ -36,13 +36,13 @@ def main() -> None:
     torch.manual_seed(0)
     module = timm.create_model("vit_base_patch16_224", pretrained=False).eval()
     image = torch.randn(1, 3, 224, 224)
-    cache = vw.capture(module, image, keep=("tokens",))
+    cache = vw.capture(module, image, keep=("attention", "tokens"))
     cache.token_axes  # noqa: B018 - asked of the model once
     weights = affinity(vw.probes.patch_tokens(cache, -1).patches, 0.2)
 
     def dense() -> None:
         degrees = torch.from_numpy(weights.sum(axis=1)).diag().numpy()
-        with threadpool_limits(1, "blas"):
+        with one_thread():
             linalg.eigh(degrees - weights, degrees)
 
     def forward() -> None:
@@ -54,7 +54,10 @@ def main() -> None:
         "similarity": lambda: vw.probes.similarity(cache, -1, 30),
         "pca_colors": lambda: vw.probes.pca_colors(cache, -1),
         "kmeans, k=6": lambda: vw.probes.kmeans(cache, -1, 6),
-        "tokencut": lambda: vw.probes.tokencut(cache, -1),
+        "matching": lambda: vw.probes.matching(cache, -1, onto=cache, onto_image=0),
+        "glsim": lambda: vw.probes.glsim(cache),
+        "head_masks": lambda: vw.probes.head_masks(cache),
+        "tokencut": lambda: vw.probes.tokencut(cache, -1, of="tokens"),
         "eigenproblem, dense": dense,
         "eigenproblem, ours": lambda: second_eigenvector(weights),
     }

@@ -1,5 +1,6 @@
 """Patch features of the demo in a real JupyterLab: the code of the tab, and the answers."""
 
+import json
 import re
 
 from playwright.sync_api import expect
@@ -31,9 +32,50 @@ def test_the_tab_comes_when_it_is_opened_and_answers(jupyterlab: JupyterHost):
         expect(view).to_have_attribute("data-drawn", re.compile("^0:4:"))
         inside = notebook.run_code(
             "import numpy as np\n"
-            "cut = vw.probes.tokencut(page._pictures.tokens(0), 4)\n"
+            "cut = vw.probes.tokencut(page._pictures.tokens(0), 4, of='tokens')\n"
             "print(int(cut.mask.sum()), end='')"
         )
         expect(view.locator(".vw-feature-numbers")).to_contain_text(inside)
+        view.press("t")
+        notebook.wait_for_python("page.features_of", "keys")
+        keys = notebook.run_code(
+            "cut = vw.probes.tokencut(page._pictures.tokens(0), 4)\n"
+            "print(int(cut.mask.sum()), end='')"
+        )
+        assert keys != inside
+        expect(view.locator(".vw-feature-numbers")).to_contain_text(keys)
+        view.get_by_label("mask follows the edges").check()
+        expect(view.locator(".vw-feature-numbers")).to_contain_text("pixels in the refined mask")
+        view.press("l")
+        expect(view).to_have_attribute("data-drawn", "0:4:34:class")
+        expect(view.locator(".vw-feature-numbers")).to_contain_text("norm")
+        expect(view.locator(".vw-crop")).to_be_visible()
+        view.press("h")
+        expect(view).to_have_attribute("data-drawn", "0:4:34:heads")
+        expect(view.locator(".vw-head-mask")).to_have_count(6)
+        masks = notebook.run_code(
+            "found = vw.probes.head_masks(page._pictures.tokens(0), 4, mass=0.9, query=34)\n"
+            "print([int(one.sum()) for one in found.values], end='')"
+        )
+        answered = notebook.run_code("print(id(page.head_weights), end='')")
+        view.get_by_label("share held").fill("0.9")
+        for head, size in enumerate(json.loads(masks)):
+            expect(view.locator(".vw-head-mask").nth(head)).to_contain_text(f"{head} · {size}")
+        view.locator(".vw-head-mask").nth(2).click()
+        notebook.wait_for_python("page.head", 2)
+        notebook.screenshot("features-heads")
+        # the masks were made in the page
+        assert notebook.run_code("print(id(page.head_weights), end='')") == answered
+        view.press("s")
+        view.get_by_label("other image").select_option("3")
+        best = notebook.run_code(
+            "page.wait(60)\n"
+            "pairs = vw.probes.matching(page._pictures.tokens(0), 4, "
+            "onto=page._pictures.tokens(3), onto_image=0, of='keys')\n"
+            "row, col = pairs.best[2, 9]\nprint(f'patch ({row}, {col})', end='')"
+        )
+        expect(view.locator(".vw-feature-numbers")).to_contain_text(best)
+        expect(view.get_by_role("img", name="image 3, teapot")).to_be_visible()
+        notebook.screenshot("features-pair")
         view.press("1")
         expect(view.get_by_role("tab", name="Attention")).to_have_attribute("aria-selected", "true")

@@ -50,3 +50,16 @@ def test_more_segments_than_patches_that_differ_are_refused():
         vw.probes.kmeans(alike, 0, k=2)
     with pytest.raises(ValueError, match="k=0 segments"):
         vw.probes.kmeans(cache, 0, k=0)
+
+
+def test_keys_are_put_together_where_they_are_asked_for():
+    """Breaks when segments of keys are those of tokens."""
+    cache = tiny_cache(torch.float64)
+    found = vw.probes.kmeans(cache, 1, k=3, images=[1], of="keys")
+    keys = vw.probes.patch_keys(cache, 1, image=1).patches
+    labels = found.labels.ravel()
+    for segment in range(3):
+        np.testing.assert_allclose(
+            found.centers[segment], keys[labels == segment].mean(axis=0), atol=1e-12
+        )
+    assert found.params["of"] == "keys"

@@ -64,3 +64,19 @@ def test_what_cannot_be_compared_is_said():
     other = tiny_cache(embed_dim=32)
     with pytest.raises(ValueError, match="16 and of 32 features"):
         vw.probes.similarity(cache, 1, 7, onto=other)
+
+
+def test_keys_are_compared_where_they_are_asked_for():
+    """Breaks when tokens are compared in place of keys, or heads are."""
+    cache = tiny_cache(torch.float64)
+    keys = np.concatenate(list(cache.attention[1].key_vectors(0)), axis=1)
+    found = vw.probes.similarity(cache, 1, token=0, of="keys")
+    for patch in (0, 7, 23):
+        wanted = (
+            keys[0] @ keys[1 + patch] / np.linalg.norm(keys[0]) / np.linalg.norm(keys[1 + patch])
+        )
+        assert found.values.ravel()[patch] == pytest.approx(wanted, abs=1e-12)
+    assert found.prefix == {"class": pytest.approx(1)}
+    assert found.params["of"] == "keys"
+    with pytest.raises(ValueError, match=r"of='values' is not known; .* 'tokens' or 'keys'"):
+        vw.probes.similarity(cache, 1, 0, of="values")

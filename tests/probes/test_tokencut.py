@@ -1,5 +1,6 @@
 """TokenCut: the cut of a dense solver, invariant where it has to be, on known objects."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -32,9 +33,12 @@ def two_groups(noise: float = 0.3) -> torch.Tensor:
     return directions[member] + noise * torch.randn(24, 16, dtype=torch.float64)
 
 
+tokens_cut = functools.partial(vw.probes.tokencut, of="tokens")
+
+
 def test_two_groups_are_cut_apart():
     """Breaks when the wrong eigenvector is taken, or the larger side is called the object."""
-    found = vw.probes.tokencut(with_patches(two_groups()))
+    found = tokens_cut(with_patches(two_groups()))
     np.testing.assert_array_equal(found.mask, BLOB)
     np.testing.assert_array_equal(found.bipartition, BLOB)
     assert found.box == (16, 8, 40, 24)
@@ -60,7 +64,7 @@ def test_the_size_of_patches_does_not_matter():
     patches = two_groups(noise=1.0)
     sizes = torch.linspace(0.2, 7, 24, dtype=torch.float64)[:, None]
     before, after = (
-        vw.probes.tokencut(with_patches(one)).eigenvector for one in (patches, patches * sizes)
+        tokens_cut(with_patches(one)).eigenvector for one in (patches, patches * sizes)
     )
     np.testing.assert_allclose(after, before, atol=1e-9)
 
@@ -77,23 +81,23 @@ def test_the_order_of_patches_does_not_matter():
 
 def test_pieces_that_only_weak_weights_hold_are_said():
     """Breaks when a graph that falls apart is passed off as a cut like any other."""
-    found = vw.probes.tokencut(with_patches(two_groups(noise=0.01)), tau=0.5)
+    found = tokens_cut(with_patches(two_groups(noise=0.01)), tau=0.5)
     assert found.notes
-    assert not vw.probes.tokencut(with_patches(two_groups(noise=1.5)), tau=0.1).notes
+    assert not tokens_cut(with_patches(two_groups(noise=1.5)), tau=0.1).notes
 
 
 def test_what_cannot_be_cut_is_said():
     """Breaks when patches that are all alike, or 0, or too few, give an object."""
     alike = torch.ones(24, 16, dtype=torch.float64)
     with pytest.raises(ValueError, match="nothing to cut"):
-        vw.probes.tokencut(with_patches(alike))
+        tokens_cut(with_patches(alike))
     with pytest.raises(ValueError, match="of at most 1 to each other"):
-        vw.probes.tokencut(with_patches(two_groups()), tau=1)
+        tokens_cut(with_patches(two_groups()), tau=1)
     alike[3] = 0
     with pytest.raises(ValueError, match="1 patches are 0 everywhere"):
-        vw.probes.tokencut(with_patches(alike))
+        tokens_cut(with_patches(alike))
     with pytest.raises(ValueError, match="tau=2 is no cosine"):
-        vw.probes.tokencut(with_patches(alike), tau=2)
+        tokens_cut(with_patches(alike), tau=2)
     with pytest.raises(ValueError, match="2 patches cannot be cut"):
         affinity(np.eye(2), 0.2)
     with pytest.raises(ValueError, match="lower tau"):
@@ -116,7 +120,7 @@ def test_what_cannot_be_cut_is_said():
 def test_features_at_hand_are_cut_like_those_of_a_cache():
     """Breaks when a page that moves tau sees another cut than the probe gives."""
     patches = two_groups(noise=1.0)
-    whole = vw.probes.tokencut(with_patches(patches), tau=0.3, eps=1e-3)
+    whole = tokens_cut(with_patches(patches), tau=0.3, eps=1e-3)
     held = cut(patches.numpy(), Grid(4, 6, (8, 8)), tau=0.3, eps=1e-3)
     np.testing.assert_array_equal(held.eigenvector, whole.eigenvector)
     assert held.box == whole.box
@@ -142,7 +146,7 @@ def test_keys_are_cut_where_they_are_asked_for():
     kept += torch.randn(kept.shape, dtype=torch.float64)  # random weights: all alike
     keys = cache.attention[1].key_vectors(image=1)
     beside = np.concatenate([keys[0], keys[1]], axis=1)[1:]
-    found = vw.probes.tokencut(cache, image=1, of="keys")
+    found = vw.probes.tokencut(cache, image=1)
     held = cut(beside, Grid(4, 6, (8, 8)))
     np.testing.assert_array_equal(found.eigenvector, held.eigenvector)
     assert found.params["of"] == "keys"
@@ -156,7 +160,7 @@ def test_the_object_of_a_scene_is_found():
     overlaps, boxes = [], []
     for number, scene in enumerate(scenes):
         truth = scene.mask.reshape(12, 12, 12, 12).mean(axis=(1, 3)) > 0.5
-        mask = vw.probes.tokencut(cache, layer=3, image=number).mask
+        mask = tokens_cut(cache, layer=3, image=number).mask
         middle = np.zeros_like(truth)
         middle[3:9, 3:9] = True
         overlaps.append((mask & truth).sum() / (mask | truth).sum())
@@ -172,6 +176,54 @@ def test_the_keys_of_the_last_layer_find_the_object_of_a_scene():
     overlaps = []
     for number, scene in enumerate(scenes):
         truth = scene.mask.reshape(12, 12, 12, 12).mean(axis=(1, 3)) > 0.5
-        mask = vw.probes.tokencut(cache, image=number, of="keys").mask
+        mask = vw.probes.tokencut(cache, image=number).mask
         overlaps.append(vw.probes.mask_iou(mask, truth))
     assert np.mean(overlaps) > 0.6
+
+
+def test_the_box_ends_where_the_picture_does():
+    """Breaks when patches that hang over the border take the box along."""
+    features = np.ones((24, 2))
+    features[:, 1] = 0
+    features[[22, 23]] = [[0, 1], [0, 1]]
+    grid = Grid(4, 6, (8, 8))
+    assert cut(features, grid).box == (32, 24, 48, 32)
+    assert cut(features, grid, size=(30, 45)).box == (32, 24, 45, 30)
+    hanging = with_patches(two_groups())
+    assert hanging.token_axes[1].grid == grid  # asked of the model before its picture is cut
+    object.__setattr__(hanging, "images", hanging.images[..., :22, :38])
+    assert tokens_cut(hanging).box == (16, 8, 38, 22)
+
+
+def test_the_refined_mask_follows_the_edges_of_the_picture():
+    """Breaks when the picture does not matter, holes stay, or specks beside the object are kept."""
+    found = tokens_cut(with_patches(two_groups()))
+    picture = np.full((32, 48, 3), 40, np.uint8)
+    object_ = np.zeros((32, 48), bool)
+    object_[9:22, 18:38] = True  # all but fills the patches
+    picture[object_] = [220, 60, 60]
+    assert (found.refined(picture) == object_).all()
+    holed = picture.copy()
+    holed[14:16, 25:28] = 40
+    assert (found.refined(holed) == object_).all()
+    flat = np.full_like(picture, 99)
+    assert not (found.refined(flat) == object_).all()
+    with pytest.raises(ValueError, match="has no colours"):
+        found.refined(picture[..., 0])
+    with pytest.raises(ValueError, match="they cover 32 x 48"):
+        found.refined(picture[:, :30])
+
+
+def test_the_refined_mask_of_a_scene_is_nearer_to_the_object():
+    """Breaks when refinement takes away more than it gives."""
+    model = vw.load("demo")
+    scenes = vw.demo.scenes(12, seed=17)
+    cache = vw.capture(model, [scene.image for scene in scenes])
+    coarse, fine = [], []
+    for number, scene in enumerate(scenes):
+        found = vw.probes.tokencut(cache, image=number)
+        assert found.mask.any()
+        coarse.append(vw.probes.mask_iou(found.mask.repeat(12, 0).repeat(12, 1), scene.mask))
+        refined = found.refined(model.picture(cache.images[number]))
+        fine.append(vw.probes.mask_iou(refined, scene.mask))
+    assert np.mean(fine) > np.mean(coarse) + 0.05

@@ -17,6 +17,10 @@ WIDGETS = (
     vw.FeatureCanvas,
     vw.NeuronPage,
     vw.PatchFeatures,
+    vw.TokenViews,
+    vw.TokenClusters,
+    vw.TokenDepth,
+    vw.TokenScatter,
     vw.InspectorPage,
 )
 OF_IPYWIDGETS = {"layout", "tabbable", "tooltip"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,15 @@ from vit_widgets.dataset import NeuronIndex
 from vit_widgets.inspector import description, opening
 from vit_widgets.inspector.atlas import Atlas
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
+from vit_widgets.inspector.clusters import ClusterDesk
+from vit_widgets.inspector.depth import DepthDesk
 from vit_widgets.inspector.live_feature import LiveFeature
 from vit_widgets.inspector.neurons import NeuronDesk
 from vit_widgets.inspector.patch_features import PatchFeatureDesk
 from vit_widgets.inspector.pictures import Pictures, seen
-from vit_widgets.inspector.tokens import TokenSource
+from vit_widgets.inspector.scatter import ScatterDesk
+from vit_widgets.inspector.tokens import TokenDesk, TokenSource
+from vit_widgets.inspector.views import ViewDesk
 from vit_widgets.jobs import Job, Worker
 from vit_widgets.models import VisionModel
 from vit_widgets.models.images import Picture
@@ -29,7 +33,7 @@ from vit_widgets.models.preprocessing import Transform
 from vit_widgets.probes import layer_statistics
 from vit_widgets.widgets import InspectorPage
 from vit_widgets.widgets.base import READY
-from vit_widgets.widgets.inspector_page import TABS
+from vit_widgets.widgets.inspector_page import TABS, TOKEN_TABS
 from vit_widgets.widgets.maps import Layer, Packet, packet
 
 # Layers are shown as they come when all of them take longer than this to pack, in seconds.
@@ -41,7 +45,13 @@ _DEMO_OPENING = {"layer": 4, "head": 3}
 _ENTROPY = "mean entropy, nats"
 
 # Who answers in the tabs about tokens.
-_TOKEN_DESKS = {"features": PatchFeatureDesk}
+_TOKEN_DESKS: Mapping[str, Callable[..., TokenDesk]] = {
+    "features": PatchFeatureDesk,
+    "views": ViewDesk,
+    "scatter": ScatterDesk,
+    "clusters": ClusterDesk,
+    "depth": DepthDesk,
+}
 
 
 class _Superseded(Exception):  # noqa: N818 - a signal, not an error
@@ -95,9 +105,11 @@ class Inspector(InspectorPage):
         names: Sequence[str],
         index: NeuronIndex | None = None,
         opened_by: str = "model",
+        code_of: Callable[[str], str] = lambda _selection: "",
         **view: Any,
     ) -> None:
         self.model, self.index = model, index
+        self._code_of = code_of
         self._opened_by = opened_by
         self.feature: LiveFeature | None = None
         self._pictures = Pictures(model, pictures)
@@ -105,16 +117,14 @@ class Inspector(InspectorPage):
         self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
         self._desk: NeuronDesk | None = None
-        self._token_desks: dict[str, PatchFeatureDesk] = {}
+        self._token_desks: dict[str, TokenDesk] = {}
         begin = self._pictures.checked(view.get("image_index", 0))
         cache = self._pictures.captured(begin)  # the first picture is there when the cell ends
         self._anatomy = _Anatomy.of(cache)
+        told = {"image_names": list(names), "title": model.name, "tabs": list(TABS)}
         super().__init__(
-            image_names=list(names),
             thumbnails=opening.strip(model, pictures),
-            title=model.name,
-            tabs=list(TABS),
-            **{**_opening(cache), **view, **self._about(cache)},
+            **{**told, **_opening(cache), **view, **self._about(cache)},
         )
         self._publish_rows()
         self._worker = Worker(self.show_failure)
@@ -163,6 +173,8 @@ class Inspector(InspectorPage):
 
     @traitlets.observe("tab")
     def _tab_changed(self, _change: object) -> None:
+        own = TOKEN_TABS[self.tab].selection if self.tab in TOKEN_TABS else ""
+        self.code = self._code_of(f"{_SELECTION}, {own}" if own else _SELECTION)
         if self.tab == "neurons":
             self._request("neurons", self._answer_neurons)
         elif self.tab in _TOKEN_DESKS:
@@ -334,7 +346,8 @@ def inspect(
 ) -> Inspector:
     """Look inside a vision transformer: attention of every layer and head, live on the image.
 
-    Other tabs ask what single neurons respond to, and what the features of patches say.
+    Other tabs ask what single neurons respond to, and what tokens say from layer to layer: which
+    are alike, what they have seen, which gather, which stand out.
 
     Parameters
     ----------
@@ -377,19 +390,17 @@ def inspect(
     held = opening.opened(model, transform, labels)
     read, names = opening.pictures(held, images)
     begin = _DEMO_OPENING if model == "demo" else {}
-    code = opening.code(
+    code = functools.partial(
+        opening.code,
         "inspect",
         model,
-        _SELECTION,
         images=images,
         index=index,
         transform=transform,
         labels=labels,
     )
     index = opening.index_of(model, held, index)
-    return Inspector(
-        held, read, names, index, opening.opened_by(model), **{"code": code, **begin, **view}
-    )
+    return Inspector(held, read, names, index, opening.opened_by(model), code, **{**begin, **view})
 
 
 _SELECTION = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.inspector.places import described, layer_around, token_there
@@ -11,6 +11,16 @@ from vit_widgets.models import TokenAxis
 from vit_widgets.widgets.token_page import TokenPage
 
 NO_TOKENS = "No block of this model returns tokens that could be told apart."
+
+
+class TokenDesk(Protocol):
+    """Answers what a page about tokens asks; made from the page, its tokens and its worker."""
+
+    def observe(self) -> None:
+        """Answer every change of the selection from now on."""
+
+    def answer(self) -> None:
+        """Answer for what is selected now."""
 
 
 class TokenSource:
@@ -38,18 +48,26 @@ class TokenSource:
         """What the forward of the image in view left."""
         return self._captured(self._page.image_index)
 
+    def of_image(self, image_index: int) -> ActivationCache:
+        """Give what the forward of an image left, whichever is in view by now."""
+        return self._captured(image_index)
+
     def layer(self) -> int | None:
         """Count the block whose output belongs to the layer in view; ``None`` without one.
 
         The page's `layer` counts attention where there is any; its tokens are those that the block
         around it returns.
         """
-        cache, layer = self.cache, self._page.layer
-        if cache.attention and layer < len(cache.attention):
-            block = layer_around(cache.attention[layer].name, cache.blocks)
-        else:
-            block = layer
-        return block if 0 <= block < len(cache.blocks) else None
+        layer, layers = self._page.layer, self.layers()
+        return layers[layer] if layer < len(layers) else None
+
+    def layers(self) -> list[int | None]:
+        """Count the block of every layer that the page has, as :meth:`layer` does."""
+        cache = self.cache
+        if not cache.attention:
+            return list(range(len(cache.blocks)))
+        around = (layer_around(record.name, cache.blocks) for record in cache.attention)
+        return [block if block >= 0 else None for block in around]
 
     def axis(self) -> TokenAxis | None:
         """Where the tokens of the layer in view lie; ``None`` where that is not known."""

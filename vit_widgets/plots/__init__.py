@@ -1,4 +1,4 @@
-"""Figures of what probes found: curves, drawn with bqplot, from the arrays of a result.
+"""Figures of what probes found: curves and points, drawn with bqplot, from the arrays of a result.
 
 Nothing here imports torch, and nothing but a call imports bqplot.
 
@@ -8,6 +8,18 @@ Examples
 >>> figures = plots.selectivity(found.counts(0.9))                     # doctest: +SKIP
 """
 
+from vit_widgets.plots.clustering import cluster_metrics
 from vit_widgets.plots.depth import selectivity, spatial_variance
+from vit_widgets.plots.layers import cka, class_similarity, token_norms, token_statistics
+from vit_widgets.plots.projection import projection
 
-__all__ = ["selectivity", "spatial_variance"]
+__all__ = [
+    "cka",
+    "class_similarity",
+    "cluster_metrics",
+    "projection",
+    "selectivity",
+    "spatial_variance",
+    "token_norms",
+    "token_statistics",
+]

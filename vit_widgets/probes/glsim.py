@@ -11,6 +11,7 @@ from PIL import Image
 from vit_widgets.activations import ActivationCache
 from vit_widgets.activations.final_norm import final_norm, normed
 from vit_widgets.models import Grid
+from vit_widgets.probes.patch_box import patch_box
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
 
 
@@ -197,8 +198,4 @@ def _box(
     (top, left), (bottom, right) = chosen.min(axis=0).tolist(), chosen.max(axis=0).tolist()
     if official:
         bottom, right = max(top, bottom - 1), max(left, right - 1)
-    x0, y0, _, _ = grid.box(top, left)
-    _, _, x1, y1 = grid.box(bottom, right)
-    height, width = size
-    # the last patches may hang over the border
-    return max(0, x0), max(0, y0), min(width, x1), min(height, y1)
+    return patch_box(grid, (top, left), (bottom, right), size)

@@ -39,7 +39,7 @@ def patch_keys(cache: ActivationCache, layer: int, image: int = 0) -> PatchToken
     (144, 192)
     """
     layer = checked_layer(cache, layer)
-    record = _attention_of(cache, layer)
+    record = attention_of(cache, layer)
     axis = record.key_axis
     if axis.grid is None:
         msg = f"the keys of {record.name} cannot be placed on the image: {record.reason}"
@@ -63,7 +63,14 @@ def patch_keys(cache: ActivationCache, layer: int, image: int = 0) -> PatchToken
     return PatchTokens(features, prefix, axis.prefix, axis.grid, layer)
 
 
-def _attention_of(cache: ActivationCache, layer: int) -> AttentionRecord:
+def attention_of(cache: ActivationCache, layer: int) -> AttentionRecord:
+    """Give the one attention of a block.
+
+    Raises
+    ------
+    ValueError
+        If it has none or several, or attention was not kept.
+    """
     if not cache.attention:
         msg = (
             "there is no attention to take keys from; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,74 +38,6 @@ class PatchTokens:
     def laid_out(self, values: np.ndarray) -> np.ndarray:
         """Lay values (patch, ...) out on the image: (row, col, ...)."""
         return values.reshape(self.grid.rows, self.grid.cols, *values.shape[1:])
-
-
-@dataclass(frozen=True)
-class ImagePatches:
-    """Patches of one layer and several images: see :func:`patches_of`.
-
-    Attributes
-    ----------
-    patches
-        (patch, feature), image after image, each in raster order; float64 of a float64 model, else
-        float32.
-    images
-        Which images.
-    grid
-        Where the patches of each lie.
-    layer
-        Counted from 0.
-    """
-
-    patches: np.ndarray
-    images: tuple[int, ...]
-    grid: Grid
-    layer: int
-
-    @property
-    def rounding(self) -> float:
-        """What features of this size, and their means, are rounded by: less is no difference."""
-        return float(8 * np.finfo(self.patches.dtype).eps * np.abs(self.patches).max())
-
-    def laid_out(self, values: np.ndarray) -> np.ndarray:
-        """Lay values (patch, ...) out on the images: (image, row, col, ...)."""
-        shape = (len(self.images), self.grid.rows, self.grid.cols)
-        return values.reshape(*shape, *values.shape[1:])
-
-
-def patches_of(
-    cache: ActivationCache, layer: int, images: Sequence[int] | None = None
-) -> ImagePatches:
-    """Take the patches of several images, which are looked at as one set.
-
-    Parameters
-    ----------
-    cache, layer
-        As for :func:`patch_tokens`.
-    images
-        Which of the images; default all of them.
-
-    Returns
-    -------
-    ImagePatches
-
-    Raises
-    ------
-    IndexError, ValueError
-        As :func:`patch_tokens` does, and for no images.
-
-    Examples
-    --------
-    >>> patches_of(cache, layer=-1, images=[0, 2]).patches.shape       # doctest: +SKIP
-    (288, 192)
-    """
-    chosen = tuple(range(len(cache.images)) if images is None else images)
-    if not chosen:
-        msg = "no images were chosen; name at least one, or leave `images` out for all of them"
-        raise ValueError(msg)
-    found = [patch_tokens(cache, layer, image) for image in chosen]
-    patches = np.concatenate([one.patches for one in found])
-    return ImagePatches(patches, chosen, found[0].grid, found[0].layer)
 
 
 def patch_tokens(cache: ActivationCache, layer: int, image: int = 0) -> PatchTokens:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg
-from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
-from vit_widgets.probes.patch_tokens import patches_of
+from vit_widgets.probes.one_thread import one_thread
+from vit_widgets.probes.patch_features import Features, ImagePatches, patches_of
 
 COMPONENTS = 3
 
@@ -24,9 +24,10 @@ class PCAColors:
     ----------
     values
         The components from 0 at their smallest to 1 at their largest over all images, float64
-        (image, row, col, component); 0.5 where a component does not vary.
+        (image, row, col, component); 0.5 where a component does not vary, NaN for patches that are
+        not in `foreground`.
     scores
-        The components as they are, float64 (image, row, col, component).
+        The components as they are, of all patches, float64 (image, row, col, component).
     explained
         Share of the variance of each component, the largest first, float64 (component); 0 for one
         that patches do not have beyond rounding (fewer patches, or patches on a line).
@@ -34,6 +35,11 @@ class PCAColors:
         Directions of unit length, 0 for a component that is not there, float64 (component,
         feature); the loading of the largest magnitude is positive, so that colours do not flip
         from run to run.
+    foreground
+        Patches that the components were fitted on, bool (image, row, col): all, unless the
+        foreground was asked for.
+    notes
+        What to bear in mind, in sentences: how the foreground was told.
     axes
         Names of the axes of `values`.
     """
@@ -42,25 +48,37 @@ class PCAColors:
     scores: np.ndarray
     explained: np.ndarray
     components: np.ndarray
+    foreground: np.ndarray
+    notes: tuple[str, ...] = ()
     axes: tuple[str, ...] = ("image", "row", "col", "component")
     method: str = "pca_colors"
     params: dict[str, Any] = field(default_factory=dict)
 
 
 def pca_colors(
-    cache: ActivationCache, layer: int, images: Sequence[int] | None = None
+    cache: ActivationCache | Sequence[ActivationCache],
+    layer: int,
+    images: Sequence[int] | None = None,
+    of: Features = "tokens",
+    foreground: bool = False,
 ) -> PCAColors:
     """Find the three directions in which the patches of a layer vary most, over all images at once.
 
     Parameters
     ----------
     cache
-        From ``capture(model, images, keep=("tokens",))``.
+        From ``capture(model, images, keep=("tokens",))``; of keys, keep ``"attention"`` too.
+        Several captures are taken together, their images counted through.
     layer
-        Counted from 0; -1 is the last.
+        Counts blocks from 0; -1 is the last.
     images
         Which of the images; default all of them. Patches of the same colour are then alike across
         images.
+    of
+        ``"tokens"`` or ``"keys"``, as in :func:`similarity`.
+    foreground
+        Whether the first component is used to tell the foreground, and the three are then fitted
+        once more on that alone.
 
     Returns
     -------
@@ -71,51 +89,102 @@ def pca_colors(
     IndexError
         For a layer or an image out of range.
     ValueError
-        For no images, fewer than two patches in all, or patches without known places.
+        For no images, fewer than two patches in all, patches without known places, keys that were
+        not kept, or a foreground that is not there because patches do not vary.
 
     Notes
     -----
     Exact: the eigenvectors of the smaller of the Gram matrix (patch, patch) and the covariance
     (feature, feature), with BLAS on one thread, which is quicker for matrices of this size. The
-    colours are those that Oquab et al. 2023 (DINOv2) draw, without their second fit on the
-    foreground.
+    colours are those of Oquab et al. 2023 (DINOv2), section 7.4 and figure 1. They choose threshold
+    and side of the first component by eye. Here the threshold is 0, the mean of all patches, and
+    the foreground is the side that holds fewer of the patches along the border of the images (the
+    positive side where both hold as many): a rule that no sign of the solver can turn, and that is
+    wrong for an object which fills the picture.
 
     Examples
     --------
     >>> pca_colors(cache, layer=-1).values.shape                       # doctest: +SKIP
     (1, 12, 12, 3)
     """
-    found = patches_of(cache, layer, images)
+    found = patches_of(cache, layer, images, of)
     patches = found.patches.astype(np.float64)
     if len(patches) < 2:
         msg = f"{len(patches)} patches do not vary: principal components need at least two"
         raise ValueError(msg)
-    patches -= patches.mean(axis=0)
-    with threadpool_limits(1, "blas"):
-        components, explained = _principal(patches, found.rounding)
-        scores = patches @ components.T
-    low, high = scores.min(axis=0), scores.max(axis=0)
+    chosen = np.ones(len(patches), bool)
+    notes: tuple[str, ...] = ()
+    with one_thread():
+        scores, explained, components = _fitted(patches, chosen, found.rounding)
+        if foreground:
+            chosen, notes = _foreground(found, scores[:, 0])
+            scores, explained, components = _fitted(patches, chosen, found.rounding)
+    low, high = scores[chosen].min(axis=0), scores[chosen].max(axis=0)
     flat = high == low  # a component that is not there has no colour
     values = np.where(flat, 0.5, (scores - low) / np.where(flat, 1, high - low))
+    values[~chosen] = np.nan
     return PCAColors(
         found.laid_out(values),
         found.laid_out(scores),
         explained,
         components,
-        params={"model": cache.model.name, "layer": found.layer, "images": list(found.images)},
+        found.laid_out(chosen),
+        notes,
+        params={
+            "model": found.model, "layer": found.layer, "images": list(found.images), "of": of,
+            "foreground": foreground,
+        },
+    )  # fmt: skip
+
+
+def _fitted(
+    patches: np.ndarray, chosen: np.ndarray, rounding: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit some patches: scores of all of them, shares of the variance, and directions."""
+    fitted = patches[chosen]
+    centre = fitted.mean(axis=0)
+    components, explained = principal_directions(fitted - centre, rounding)
+    return (patches - centre) @ components.T, explained, components
+
+
+def _foreground(found: ImagePatches, first: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Tell the foreground by the first component, bool (patch), and say how."""
+    if not first.any():
+        msg = "the patches do not vary, so that no foreground can be told"
+        raise ValueError(msg)
+    border = np.zeros((len(found.images), found.grid.rows, found.grid.cols), bool)
+    border[:, [0, -1]] = border[:, :, [0, -1]] = True
+    sides = {"positive": first > 0, "negative": first < 0}
+    along = {side: int((border.ravel() & mine).sum()) for side, mine in sides.items()}
+    side = "positive" if along["positive"] <= along["negative"] else "negative"
+    chosen = sides[side]
+    if chosen.sum() < 2:
+        msg = f"the foreground is {int(chosen.sum())} patch, which does not vary"
+        raise ValueError(msg)
+    note = (
+        f"foreground: the {side} side of the first component, which holds {along[side]} of the "
+        f"{int(border.sum())} patches along the border"
     )
+    return chosen, (note,)
 
 
-def _principal(centred: np.ndarray, rounding: float) -> tuple[np.ndarray, np.ndarray]:
+def principal_directions(centred: np.ndarray, rounding: float) -> tuple[np.ndarray, np.ndarray]:
     """Give directions (component, feature) and the share of the variance that each explains.
 
-    A direction in which patches differ by no more than they are rounded is none.
+    A direction in which samples differ by no more than they are rounded is none: it is 0.
+
+    Parameters
+    ----------
+    centred
+        float64 (sample, feature), their mean taken off.
+    rounding
+        What a feature is rounded by.
     """
     count, features = centred.shape
     few = count <= features
     square = centred @ centred.T if few else centred.T @ centred
     wanted = [max(0, len(square) - COMPONENTS), len(square) - 1]
-    rising, vectors = linalg.eigh(square, subset_by_index=wanted)
+    rising, vectors = linalg.eigh(square, subset_by_index=wanted, check_finite=False)
     spread, directions = rising[::-1], vectors.T[::-1]
     if few:
         directions = directions @ centred

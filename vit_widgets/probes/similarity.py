@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vit_widgets.activations import ActivationCache
-from vit_widgets.probes.patch_tokens import patch_tokens
+from vit_widgets.probes.patch_features import Features, patch_features
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,28 @@ def similarity(
     image: int = 0,
     onto: ActivationCache | None = None,
     onto_image: int | None = None,
+    of: Features = "tokens",
 ) -> Similarity:
     """Compare one token of a layer with every patch, by the cosine of their features.
 
     Parameters
     ----------
     cache
-        From ``capture(model, images, keep=("tokens",))``.
+        From ``capture(model, images, keep=("tokens",))``; of keys, keep ``"attention"`` too.
     layer
-        Counted from 0; -1 is the last.
+        Counts blocks from 0; -1 is the last.
     token
         Counted from 0, the prefix tokens first, then the patches in raster order, as
         ``cache.token_axes[layer].token(row, col)`` counts them; a model of windows keeps its own
-        order in ``cache.tokens``.
+        order in ``cache.tokens``. Keys may lie on a grid of their own, and are then counted on it.
     image
         Image of the token.
     onto, onto_image
         Where the patches are taken from: another capture of the same model, another image. Default:
         the same ones.
+    of
+        ``"tokens"``, the residual stream after the block, or ``"keys"`` of its attention, all heads
+        beside each other.
 
     Returns
     -------
@@ -69,19 +73,19 @@ def similarity(
     IndexError
         For a layer, token or image out of range, naming the valid ones.
     ValueError
-        If the token has no direction, the places of the patches are not known, or the layers have
-        other features.
+        If the token has no direction, the places of the patches are not known, the layers have
+        other features, or keys were not kept.
 
     Notes
     -----
-    ``a · b / (|a| |b|)`` of the residual stream after the block: no matter how large tokens are.
+    ``a · b / (|a| |b|)``: no matter how large tokens are.
 
     Examples
     --------
     >>> similarity(cache, layer=3, token=61).values.shape              # doctest: +SKIP
     (12, 12)
     """
-    mine = patch_tokens(cache, layer, image)
+    mine = patch_features(cache, layer, image, of)
     whole = np.concatenate([mine.prefix, mine.patches])
     if not 0 <= token < len(whole):
         msg = (
@@ -94,7 +98,9 @@ def similarity(
         raise ValueError(msg)
     there = mine
     if onto is not None or onto_image is not None:
-        there = patch_tokens(onto or cache, layer, image if onto_image is None else onto_image)
+        there = patch_features(
+            onto or cache, layer, image if onto_image is None else onto_image, of
+        )
     if there.patches.shape[1] != len(asked):
         msg = (
             f"tokens of {len(asked)} and of {there.patches.shape[1]} features cannot be compared; "
@@ -107,7 +113,7 @@ def similarity(
         params={
             "model": cache.model.name, "layer": mine.layer, "token": token, "image": image,
             "onto": (onto or cache).model.name,
-            "onto_image": image if onto_image is None else onto_image,
+            "onto_image": image if onto_image is None else onto_image, "of": of,
         },
     )  # fmt: skip
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy import linalg, ndimage
-from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.models import Grid
-from vit_widgets.probes.patch_keys import patch_keys
-from vit_widgets.probes.patch_tokens import patch_tokens
-
-Features = Literal["tokens", "keys"]
-_FEATURES = {"tokens": patch_tokens, "keys": patch_keys}
+from vit_widgets.probes.bilateral import bilateral
+from vit_widgets.probes.one_thread import one_thread
+from vit_widgets.probes.patch_box import patch_box
+from vit_widgets.probes.patch_features import Features, patch_features
 
 WEAK = 1e-5
 """Weight between patches that are not alike: the graph stays in one piece."""
@@ -40,6 +38,8 @@ class TokenCut:
         Row and column of the patch with the largest magnitude.
     box
         Of the mask, in pixels of the model's input: x0, y0, x1, y1, the last two excluded.
+    grid
+        Where the patches lie on the image.
     notes
         What to bear in mind, in sentences.
     axes
@@ -52,10 +52,74 @@ class TokenCut:
     mask: np.ndarray
     seed: tuple[int, int]
     box: tuple[int, int, int, int]
+    grid: Grid
     notes: tuple[str, ...] = ()
     axes: tuple[str, ...] = ("row", "col")
     method: str = "tokencut"
     params: dict[str, Any] = field(default_factory=dict)
+
+    def refined(self, picture: np.ndarray) -> np.ndarray:
+        """Let the mask follow the edges of the picture.
+
+        Parameters
+        ----------
+        picture
+            uint8 (height, width, 3) of the model's input, as from ``model.picture(pixels)``.
+
+        Returns
+        -------
+        numpy.ndarray
+            The object, bool (height, width): what :func:`bilateral` makes of the mask above a half,
+            its largest part over sides of pixels, holes filled.
+
+        Raises
+        ------
+        ValueError
+            For a picture of another shape or type, or one that the patches do not cover.
+
+        Notes
+        -----
+        Wang et al. 2022, section 3.4, with the settings of their code. Where no patch
+        lies, the mask begins without an object.
+
+        Examples
+        --------
+        >>> found.refined(model.picture(cache.images[0])).shape        # doctest: +SKIP
+        (144, 144)
+        """
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            msg = (
+                f"a picture of {picture.dtype} {picture.shape} has no colours to follow; give "
+                "uint8 (height, width, 3), as model.picture(cache.images[image]) does"
+            )
+            raise ValueError(msg)
+        smooth = bilateral(self._in_pixels(picture.shape[:2]), picture)
+        inside = smooth > 0.5
+        if not inside.any():
+            return inside
+        parts, _ = ndimage.label(ndimage.binary_fill_holes(inside))
+        largest = np.bincount(parts.ravel())[1:].argmax() + 1
+        found: np.ndarray = parts == largest
+        return found
+
+    def _in_pixels(self, size: tuple[int, int]) -> np.ndarray:
+        """Lay the mask on the picture: bool (height, width)."""
+        height, width = size
+        _, _, right, bottom = self.grid.box(self.grid.rows - 1, self.grid.cols - 1)
+        (down, across) = self.grid.cell
+        if not (
+            bottom - down < height <= bottom + down and right - across < width <= right + across
+        ):
+            msg = (
+                f"a picture of {height} x {width} pixels is not what the patches lie on; they "
+                f"cover {bottom} x {right}; give model.picture(cache.images[image])"
+            )
+            raise ValueError(msg)
+        laid = np.zeros(size, bool)
+        for row, col in np.argwhere(self.mask):
+            x0, y0, x1, y1 = self.grid.box(int(row), int(col))
+            laid[max(0, y0) : y1, max(0, x0) : x1] = True
+        return laid
 
 
 def tokencut(
@@ -63,7 +127,7 @@ def tokencut(
     layer: int = -1,
     tau: float = 0.2,
     image: int = 0,
-    of: Features = "tokens",
+    of: Features = "keys",
     binary: bool = True,
     eps: float = WEAK,
 ) -> TokenCut:
@@ -72,7 +136,8 @@ def tokencut(
     Parameters
     ----------
     cache
-        From ``capture(model, images, keep=("tokens",))``; of keys, keep ``"attention"`` too.
+        From ``capture(model, images, keep=("attention", "tokens"))``; of tokens, those alone will
+        do.
     layer
         Counts blocks from 0; -1 is the last.
     tau
@@ -80,8 +145,8 @@ def tokencut(
     image
         Counted from 0.
     of
-        What patches are compared by: ``"tokens"``, the residual stream after the block, or
-        ``"keys"`` of its attention, all heads beside each other, as the authors do.
+        What patches are compared by: ``"keys"`` of the attention, all heads beside each other, or
+        ``"tokens"``, the residual stream after the block.
     binary, eps
         As in :func:`cut`.
 
@@ -99,7 +164,9 @@ def tokencut(
 
     Notes
     -----
-    Wang et al. 2022 (TokenCut), section 3; they take the keys of the last attention of DINO.
+    Wang et al. 2022 (TokenCut), section 3. They take the keys of the last attention, which is why
+    keys and -1 are the defaults: what the last block returns is already turned towards the class.
+    In earlier layers tokens can be the better choice; :func:`object_iou` tells for a model.
 
     Examples
     --------
@@ -107,17 +174,20 @@ def tokencut(
     >>> found.mask.shape, found.box                                    # doctest: +SKIP
     ((12, 12), (24, 36, 108, 96))
     """
-    if of not in _FEATURES:
-        msg = f"of={of!r} is not known; patches are compared by 'tokens' or 'keys'"
-        raise ValueError(msg)
-    found = _FEATURES[of](cache, layer, image)
-    answer = cut(found.patches, found.grid, tau, binary, eps)
+    found = patch_features(cache, layer, image, of)
+    size = (int(cache.images.shape[-2]), int(cache.images.shape[-1]))
+    answer = cut(found.patches, found.grid, tau, binary, eps, size)
     where = {"model": cache.model.name, "layer": found.layer, "image": image, "of": of}
     return replace(answer, params={**where, **answer.params})
 
 
 def cut(
-    features: np.ndarray, grid: Grid, tau: float = 0.2, binary: bool = True, eps: float = WEAK
+    features: np.ndarray,
+    grid: Grid,
+    tau: float = 0.2,
+    binary: bool = True,
+    eps: float = WEAK,
+    size: tuple[int, int] | None = None,
 ) -> TokenCut:
     """Cut patches in two by features that are at hand.
 
@@ -134,6 +204,8 @@ def cut(
         then.
     eps
         Weight of all other pairs, between 0 and 1.
+    size
+        Height and width of the picture, which the box does not leave; default what the grid covers.
 
     Returns
     -------
@@ -173,8 +245,7 @@ def cut(
     parts, _ = ndimage.label(above)
     mask = parts == parts[seed]
     rows, cols = np.nonzero(mask)
-    x0, y0, _, _ = grid.box(int(rows.min()), int(cols.min()))
-    _, _, x1, y1 = grid.box(int(rows.max()), int(cols.max()))
+    corners = (int(rows.min()), int(cols.min())), (int(rows.max()), int(cols.max()))
     notes = []
     if value < 100 * eps:
         notes.append("at this τ the patches fall into pieces that only the weak weights hold")
@@ -184,7 +255,8 @@ def cut(
         above,
         mask,
         (int(seed[0]), int(seed[1])),
-        (x0, y0, x1, y1),
+        patch_box(grid, *corners, size),
+        grid,
         tuple(notes),
         params={"tau": tau, "binary": binary, "eps": eps},
     )
@@ -231,7 +303,7 @@ def affinity(patches: np.ndarray, tau: float, binary: bool = True, eps: float = 
         msg = f"{int((lengths == 0).sum())} patches are 0 everywhere: they are like no other"
         raise ValueError(msg)
     unit = patches / lengths
-    with threadpool_limits(1, "blas"):
+    with one_thread():
         cosines = unit @ unit.T
     alike = cosines > tau
     others = ~np.eye(len(patches), dtype=bool)
@@ -261,9 +333,13 @@ def second_eigenvector(weights: np.ndarray) -> tuple[float, np.ndarray]:
     """
     scale = 1 / np.sqrt(weights.sum(axis=1))
     count = len(weights)
-    with threadpool_limits(1, "blas"):
+    balanced = weights * scale[:, None] * scale
+    with one_thread():
         # λ of the first problem is 1 - λ of this one: the second smallest is the second largest
         values, vectors = linalg.eigh(
-            weights * scale[:, None] * scale, subset_by_index=[count - 2, count - 2]
+            balanced.T,  # as it is symmetric, the order of LAPACK: nothing is copied
+            subset_by_index=[count - 2, count - 2],
+            overwrite_a=True,
+            check_finite=False,
         )
     return max(0.0, float(1 - values[0])), vectors[:, 0] * scale

@@ -7,6 +7,10 @@ from vit_widgets.widgets.layer_slider import LayerSlider
 from vit_widgets.widgets.neuron_page import NeuronPage
 from vit_widgets.widgets.patch_features import PatchFeatures
 from vit_widgets.widgets.patch_overlay import PatchOverlay
+from vit_widgets.widgets.token_clusters import TokenClusters
+from vit_widgets.widgets.token_depth import TokenDepth
+from vit_widgets.widgets.token_scatter import TokenScatter
+from vit_widgets.widgets.token_views import TokenViews
 
 __all__ = [
     "FeatureCanvas",
@@ -16,4 +20,8 @@ __all__ = [
     "NeuronPage",
     "PatchFeatures",
     "PatchOverlay",
+    "TokenClusters",
+    "TokenDepth",
+    "TokenScatter",
+    "TokenViews",
 ]

@@ -12,15 +12,34 @@ from vit_widgets.widgets.head_grid import HeadGrid
 from vit_widgets.widgets.neuron_page import NeuronPage
 from vit_widgets.widgets.patch_features import PatchFeatures
 from vit_widgets.widgets.patch_overlay import PatchOverlay
+from vit_widgets.widgets.token_clusters import TokenClusters
+from vit_widgets.widgets.token_depth import TokenDepth
 from vit_widgets.widgets.token_page import TokenPage
+from vit_widgets.widgets.token_scatter import TokenScatter
+from vit_widgets.widgets.token_views import TokenViews
 
-TOKEN_TABS: Mapping[str, type[TokenPage]] = {"features": PatchFeatures}
+TOKEN_TABS: Mapping[str, type[TokenPage]] = {
+    "features": PatchFeatures,
+    "views": TokenViews,
+    "scatter": TokenScatter,
+    "clusters": TokenClusters,
+    "depth": TokenDepth,
+}
 """Questions about tokens, and the widget that each of them is alone."""
 
 TABS = ("attention", "neurons", *TOKEN_TABS)
 
 
-class InspectorPage(HeadGrid, PatchOverlay, NeuronPage, PatchFeatures):
+class InspectorPage(
+    HeadGrid,
+    PatchOverlay,
+    NeuronPage,
+    PatchFeatures,
+    TokenViews,
+    TokenScatter,
+    TokenClusters,
+    TokenDepth,
+):
     """All components linked, as one output; it draws what it is given and asks nothing.
 
     Attributes
@@ -30,7 +49,7 @@ class InspectorPage(HeadGrid, PatchOverlay, NeuronPage, PatchFeatures):
     predictions_note : str
         Said instead of, or under, the predictions.
     tab : str
-        The question that is open: ``"attention"``, ``"neurons"`` or ``"features"``.
+        The question that is open: ``"attention"``, ``"neurons"`` or one of `TOKEN_TABS`.
     tabs : list of str
         The questions that can be opened; empty: attention, and neurons where `neuron_counts` says
         that there are any.
@@ -41,7 +60,7 @@ class InspectorPage(HeadGrid, PatchOverlay, NeuronPage, PatchFeatures):
     Notes
     -----
     Other attributes are those of :class:`LayerSlider`, :class:`HeadGrid`, :class:`PatchOverlay`,
-    :class:`NeuronPage` and :class:`PatchFeatures`.
+    :class:`NeuronPage` and of each of `TOKEN_TABS`.
     """
 
     _esm = STATIC / "inspector.js"

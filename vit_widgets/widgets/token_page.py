@@ -20,6 +20,8 @@ class TokenPage(PageWidget, ImageWidget, LayerSlider, Pinned):
         the axis that `query` counts on, ``{}`` where that is `axis`.
     """
 
+    selection = ""  # arguments that make the view of this page again; names in braces are filled in
+
     token_layer = Answer(
         "What the tokens of the layer in view are.", ("layer", "image_index"),
         block="", axis={}, reference={}, note="",

@@ -94,10 +94,10 @@ class Answer(traitlets.Dict):
         Keys that say which selection it answers, whole numbers; they must be there.
     **fields
         What else may be there: a default, or the shape that an array must have (see
-        :func:`floats` and :func:`pixels`), which is packed.
+        :func:`floats`, :func:`marks` and :func:`pixels`), which is packed.
     """
 
-    def __init__(self, doc: str, of: tuple[str, ...], **fields: Any) -> None:
+    def __init__(self, doc: str, of: tuple[str, ...], /, **fields: Any) -> None:
         super().__init__(help=doc)
         self.of, self.fields = of, fields
         self.tag(sync=True)
@@ -144,6 +144,24 @@ def floats(*axes: str) -> Callable[[Any], dict[str, Any]]:
             msg = f"takes numbers ({', '.join(axes)}), an array of shape {array.shape} was given"
             raise ValueError(msg)
         return pack(array)
+
+    return coerce
+
+
+def marks(*axes: str) -> Callable[[Any], dict[str, Any]]:
+    """Pack yes or no over these axes, a byte each; nothing at all is ``{}``."""
+
+    def coerce(value: Any) -> dict[str, Any]:
+        if value is None or isinstance(value, dict):
+            return value or {}
+        array = np.asarray(value)
+        if array.ndim != len(axes) or array.dtype != bool:
+            msg = (
+                f"takes yes or no ({', '.join(axes)}), an array of shape {array.shape} and type "
+                f"{array.dtype} was given"
+            )
+            raise ValueError(msg)
+        return pack(array, curve="raw")
 
     return coerce
 

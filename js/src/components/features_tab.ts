@@ -1,27 +1,21 @@
-// Patch features: the picture with one of four answers over it, and that answer in numbers.
-import { percent } from "../lib/format";
-import { placeIn } from "../lib/geometry";
-import {
-  ANSWER,
-  type Colours,
-  type FeaturesView,
-  type ObjectCut,
-  opaque,
-  type Segments,
-  type Similarity,
-  segmentColour,
-  segmentPixels,
-  signedHeat,
-} from "../lib/patch_features";
+// Patch features: the picture with one of six answers over it, and that answer in numbers.
+import { type Place, placeIn } from "../lib/geometry";
+import type { FeaturesView } from "../lib/patch_features";
 import type { PatchFeaturesState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
-import { isPacked, type MaybePacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, setText } from "./dom";
 import { saveCanvas } from "./download";
+import { classView } from "./features_class";
+import { coloursView } from "./features_colours";
+import { headsView } from "./features_heads";
+import { objectView } from "./features_object";
+import { segmentsView } from "./features_segments";
+import { drawOntoStage, similarityView } from "./features_similarity";
+import { type FeatureView, ownAxis, placeOn, setting } from "./features_view";
 import { drawImageStrip } from "./image_strip";
 import type { OpenTab } from "./inspector";
 import { drawLayerSlider } from "./layer_slider";
-import { drawImageControls, slider } from "./overlay_controls";
+import { drawImageControls } from "./overlay_controls";
 import { type OverlayScene, paintOverlay } from "./overlay_painter";
 import { drawPatchStage } from "./patch_stage";
 import { segmented } from "./segmented";
@@ -29,27 +23,16 @@ import { drawTokenChips } from "./token_chips";
 import { drawTokenFrame } from "./token_tab";
 import type { View } from "./view";
 
-const VIEWS: readonly { value: FeaturesView; text: string }[] = [
-  { value: "similarity", text: "Similar" },
-  { value: "colours", text: "Colours" },
-  { value: "segments", text: "Segments" },
-  { value: "object", text: "Object" },
+const VIEWS: readonly { value: FeaturesView; text: string; key: string }[] = [
+  { value: "similarity", text: "Similar", key: "s" },
+  { value: "colours", text: "Colours", key: "c" },
+  { value: "segments", text: "Segments", key: "k" },
+  { value: "object", text: "Object", key: "o" },
+  { value: "class", text: "Like class", key: "l" },
+  { value: "heads", text: "Heads", key: "h" },
 ];
 
-interface About {
-  layer: number;
-  image_index: number;
-  query: number;
-  k: number;
-  tau: number;
-}
-
-const WHAT: Record<FeaturesView, string> = {
-  similarity: "Cosine of the patch that is asked about to every other; zero is the middle.",
-  colours: "Three principal components of the patches, as red, green and blue.",
-  segments: "Patches that k-means puts together, by their features alone.",
-  object: "TokenCut: the patches are cut in two where they hang together least.",
-};
+const COMPARED: readonly FeaturesView[] = ["similarity", "colours", "segments", "object"];
 
 export function drawFeaturesTab(
   element: HTMLElement,
@@ -57,82 +40,78 @@ export function drawFeaturesTab(
   leave: () => boolean,
 ): OpenTab {
   const { store } = view;
-  const [look, chips, images, layers] = [el("div"), el("div"), el("div"), el("div")];
-  const choice = segmented(view, "features_view", "what is shown", VIEWS);
+  const [look, onto, chips, images, layers] = Array.from({ length: 5 }, () => el("div"));
+  const fitted = () =>
+    setting(
+      "fitted on",
+      segmented(view, "features_images", "what it is fitted on", [
+        { value: "this image", text: "this image" },
+        { value: "all images", text: "all images" },
+      ]),
+    );
+  const views: Record<FeaturesView, FeatureView> = {
+    similarity: similarityView(view),
+    colours: coloursView(view, fitted()),
+    segments: segmentsView(view, fitted()),
+    object: objectView(view),
+    class: classView(view),
+    heads: headsView(view),
+  };
+  const shown = () => store.get("features_view");
+  const open = () => views[shown()];
+
+  const of = setting(
+    "compared by",
+    segmented(view, "features_of", "what patches are compared by", [
+      { value: "tokens", text: "tokens", title: "the residual stream after the block" },
+      { value: "keys", text: "keys", title: "the keys of its attention, all heads" },
+    ]),
+  );
+  const settings = Object.entries(views).map(([name, one]) => ({
+    name,
+    box: el("div", "vw-settings", {}, ...one.controls),
+    below: el("div", "vw-feature-below", {}, ...(one.below ? [one.below] : [])),
+  }));
   const what = el("p", "vw-note");
   const note = el("p", "vw-note", { role: "status" });
   const numbers = el("div", "vw-feature-numbers");
   const controls = el("div");
-  const many = slider(view, "features_k", { min: 1, max: 64, step: 1, label: "segments" }, String);
-  const least = slider(view, "features_tau", { min: -1, label: "least cosine (τ)" }, (tau) =>
-    tau.toFixed(2),
-  );
   const answer = el(
     "section",
     "vw-section",
     {},
-    el("div", "vw-bar", {}, el("span", "vw-title", {}, "Features of patches"), choice),
+    el("div", "vw-bar", {}, el("span", "vw-title", {}, "Features of patches")),
+    segmented(view, "features_view", "what is shown", VIEWS),
     what,
-    many,
-    least,
+    of,
+    ...settings.map(({ box }) => box),
     note,
     numbers,
+    ...settings.map(({ below }) => below),
   );
   const columns = el(
     "div",
     "vw-columns vw-features",
     {},
-    el("div", "vw-column vw-column-look", {}, look, chips, images),
+    el("div", "vw-column vw-column-look", {}, el("div", "vw-pair", {}, look, onto), chips, images),
     el("div", "vw-column vw-column-compare", {}, layers, answer, controls),
   );
   element.append(columns);
 
-  const shown = () => store.get("features_view");
-  /** The answer of the view that is open, if it is about what is selected. */
-  function mine<T>(wanted: FeaturesView): T | null {
-    const found = store.get(ANSWER[wanted]) as Partial<About>;
-    const same =
-      shown() === wanted &&
-      found.layer === store.get("layer") &&
-      found.image_index === store.get("image_index") &&
-      (found.query === undefined || found.query === store.get("query")) &&
-      (found.k === undefined || found.k === store.get("features_k")) &&
-      (found.tau === undefined || found.tau === store.get("features_tau"));
-    return same ? (found as unknown as T) : null;
-  }
-
+  let pointed: () => Place | null = () => null;
+  /** The answer over the picture; one that lies on a grid of its own brings it along. */
   function over(): Partial<OverlayScene> {
-    const similarity = mine<Similarity>("similarity");
-    if (similarity && isPacked(similarity.values)) {
-      const { codes, shape } = unpack(similarity.values);
-      return { heat: signedHeat(codes, shape[0], shape[1]) };
-    }
-    const colours = mine<Colours>("colours");
-    if (colours && isPacked(colours.values)) {
-      const { codes, shape } = unpack(colours.values);
-      return { cells: pixels(opaque(codes), shape[2]) };
-    }
-    const segments = mine<Segments>("segments");
-    if (segments && isPacked(segments.labels)) {
-      const { codes, shape } = unpack(segments.labels);
-      return { cells: pixels(segmentPixels(codes), shape[1]) };
-    }
-    const cut = mine<ObjectCut>("object");
-    if (cut && isPacked(cut.eigenvector) && isPacked(cut.mask)) {
-      const { codes, shape } = unpack(cut.eigenvector);
-      const [top, left, bottom, right] = cut.box;
-      return {
-        heat: signedHeat(codes, shape[0], shape[1]),
-        outlined: [unpack(cut.mask).codes],
-        frame: cut.box.length === 4 ? { top, left, bottom, right } : null,
-      };
-    }
-    return {};
+    const found = open().answer();
+    const [map, tokens, place] = [found && ownAxis(found), tokensOf(store), pointed()];
+    const moved = map && tokens && place ? placeOn(place, tokens.asked, map) : null;
+    return { ...open().over(), ...(map ? { map, pointed: moved } : {}) };
   }
   const stage = drawPatchStage(look, view, {
     label: () => VIEWS.find(({ value }) => value === shown())?.text.toLowerCase() ?? "",
     over,
   });
+  pointed = () => stage.pointed.get();
+  const ontoScene = drawOntoStage(onto, view);
   drawTokenChips(
     chips,
     view,
@@ -147,30 +126,32 @@ export function drawFeaturesTab(
   function say(): string {
     const tokens = tokensOf(store);
     const place = stage.pointed.get() ?? (tokens && placeIn(store.get("query"), tokens));
-    if (!place) return "";
+    if (!place || !tokens) return "";
+    const found = open().answer();
+    const own = found && ownAxis(found);
+    const there = own ? placeOn(place, tokens.asked, own) : place;
+    const number = there && open().number(there);
     const where = `patch (${place.row}, ${place.col})`;
-    const at = (packed: MaybePacked) => {
-      if (!isPacked(packed)) return null;
-      const { codes, shape } = unpack(packed);
-      return codes[place.row * (shape.at(-1) ?? 0) + place.col];
-    };
-    const similarity = at(mine<Similarity>("similarity")?.values ?? null);
-    if (similarity !== null) return `${where}: cosine ${similarity.toFixed(3)}`;
-    const segment = at(mine<Segments>("segments")?.labels ?? null);
-    if (segment !== null) return `${where}: segment ${segment}`;
-    const cut = at(mine<ObjectCut>("object")?.eigenvector ?? null);
-    return cut !== null ? `${where}: eigenvector ${cut.toFixed(3)}` : where;
+    return number ? `${where}: ${number}` : where;
   }
   const drawSaid = drawTokenFrame(
     element,
     view,
     {
       say,
-      keys: [["s c k o", "similar, colours, segments, object"]],
+      keys: [
+        [
+          VIEWS.map(({ key }) => key).join(" "),
+          VIEWS.map(({ text }) => text.toLowerCase()).join(", "),
+        ],
+        ["t", "tokens or keys"],
+      ],
       press(key, control) {
-        const at = control ? -1 : "scko".indexOf(key);
-        if (at < 0) return false;
-        store.set("features_view", VIEWS[at].value);
+        const chosen = control ? undefined : VIEWS.find((one) => one.key === key);
+        if (chosen) store.set("features_view", chosen.value);
+        else if (key === "t" && !control)
+          store.set("features_of", store.get("features_of") === "tokens" ? "keys" : "tokens");
+        else return false;
         return true;
       },
     },
@@ -179,56 +160,32 @@ export function drawFeaturesTab(
 
   function draw(): void {
     const now = shown();
-    setText(what, WHAT[now]);
-    many.hidden = now !== "segments";
-    least.hidden = now !== "object";
-    const found = mine<Similarity | Colours | Segments | ObjectCut>(now);
+    const found = open().answer();
+    setText(what, open().what);
+    of.hidden = !COMPARED.includes(now);
+    for (const { name, box, below } of settings) {
+      box.hidden = name !== now;
+      below.hidden = name !== now;
+    }
     const words = [current(store)?.note, found?.note].filter(Boolean).join(" · ");
     setText(note, words);
     note.hidden = words === "";
-    numbers.replaceChildren(...lines());
+    numbers.replaceChildren(...open().lines());
+    open().draw?.(stage.scene().photo);
+    attribute(columns, { "data-pair": ontoScene() !== null });
     attribute(element, { "data-answer": found ? "current" : "stale", "data-view": now });
     stage.repaint();
     drawSaid();
   }
-  function lines(): HTMLElement[] {
-    const line = (name: string, value: string, colour?: string) => {
-      const swatch = el("span", "vw-swatch");
-      if (colour) swatch.style.background = colour;
-      return el(
-        "div",
-        "vw-control",
-        {},
-        ...(colour ? [swatch] : []),
-        el("span", "vw-muted", {}, name),
-        el("span", "vw-number", {}, value),
-      );
-    };
-    const similarity = mine<Similarity>("similarity");
-    if (similarity)
-      return Object.entries(similarity.prefix).map(([name, value]) =>
-        line(`${name} token`, value === null ? "–" : value.toFixed(3)),
-      );
-    const colours = mine<Colours>("colours");
-    if (colours)
-      return colours.explained.map((share, i) =>
-        line(`component ${i + 1}, of the variance`, percent(share)),
-      );
-    const segments = mine<Segments>("segments");
-    if (segments)
-      return segments.sizes.map((size, i) =>
-        line(`segment ${i}`, `${size} patches`, `rgb(${segmentColour(i).join()})`),
-      );
-    const cut = mine<ObjectCut>("object");
-    if (!cut || !isPacked(cut.mask)) return [];
-    const inside = Array.from(unpack(cut.mask).codes).filter((one) => one > 0).length;
-    return [line("patches in the object", String(inside)), line("τ", cut.tau.toFixed(2))];
-  }
   view.paintOn(
     [
-      ...(["layer", "query", "image_index", "token_layer"] as const),
-      ...(["features_view", "features_k", "features_tau"] as const),
-      ...Object.values(ANSWER),
+      ...(["layer", "query", "head", "image", "image_index", "token_layer"] as const),
+      ...(["features_view", "features_of", "features_onto", "features_images"] as const),
+      ...(["features_foreground", "features_k", "features_tau", "features_refined"] as const),
+      ...(["features_top", "features_mass", "features_heads"] as const),
+      ...(["similarity", "matches", "onto_picture", "colours", "segments"] as const),
+      ...(["object_cut", "class_patches", "head_weights"] as const),
+      ...(["opacity", "colormap"] as const),
     ],
     draw,
   );
@@ -237,26 +194,26 @@ export function drawFeaturesTab(
   return {
     drawn() {
       const about = current(store);
-      if (!about || !mine(shown())) return "";
+      if (!about || !open().answer()) return "";
       return [about.image_index, about.layer, store.get("query"), shown()].join(":");
     },
     problem: () => "",
     async savePng() {
+      const scenes = [stage.scene(), ontoScene()].filter((one) => one !== null);
+      const [side, gap] = [1200, 24];
+      const sizes = scenes.map(({ photo }) => {
+        const aspect = photo ? photo.width / photo.height : 1;
+        return { width: side * Math.min(1, aspect), height: side / Math.max(1, aspect) };
+      });
       const canvas = el("canvas");
-      const scene = stage.scene();
-      const side = 1200;
-      const aspect = scene.photo ? scene.photo.width / scene.photo.height : 1;
-      canvas.width = Math.round(side * Math.min(1, aspect));
-      canvas.height = Math.round(side / Math.max(1, aspect));
-      const box = { x: 0, y: 0, width: canvas.width, height: canvas.height };
-      paintOverlay(context2d(canvas), box, 2, scene);
+      canvas.width = Math.round(sizes.reduce((sum, one) => sum + one.width + gap, -gap));
+      canvas.height = Math.round(Math.max(...sizes.map((one) => one.height)));
+      let x = 0;
+      scenes.forEach((scene, i) => {
+        paintOverlay(context2d(canvas), { x, y: 0, ...sizes[i] }, 2, scene);
+        x += sizes[i].width + gap;
+      });
       await saveCanvas(canvas, `${store.get("features_view")}-layer-${store.get("layer")}.png`);
     },
   };
-}
-
-function pixels(rgba: Uint8ClampedArray, cols: number): ImageData {
-  const image = new ImageData(cols, rgba.length / 4 / cols);
-  image.data.set(rgba);
-  return image;
 }

@@ -29,6 +29,10 @@ const TAB_TRAITS = ["tab", "tabs", "neuron_counts"] as const;
 
 const TOKEN_TITLES: Record<TokenTab, string> = {
   features: "Patch features",
+  views: "Views",
+  scatter: "Embedding",
+  clusters: "Clusters",
+  depth: "Norms and layers",
 };
 
 export function drawInspector(element: HTMLElement, view: View<InspectorState>): void {

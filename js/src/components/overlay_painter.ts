@@ -44,6 +44,8 @@ export interface OverlayScene {
   cells?: ImageData | null;
   /** Sets of patches that are outlined, one number a patch. */
   outlined?: readonly ArrayLike<number>[];
+  /** A set of pixels that is outlined, over the whole picture. */
+  silhouette?: { rows: number; cols: number; marks: ArrayLike<number> } | null;
   /** A rectangle over the picture, in fractions of it. */
   frame?: Extent | null;
 }
@@ -90,6 +92,8 @@ export function paintOverlay(context: Context, box: Box, ratio: number, scene: O
   }
   if (scene.map)
     for (const set of scene.outlined ?? []) paintSet(context, under, ratio, scene.map, set);
+  const { silhouette } = scene;
+  if (silhouette) paintSet(context, box, ratio, silhouette, silhouette.marks);
   if (scene.frame) paintFrame(context, scaled(within(scene.frame, WHOLE), box), ratio);
   paintMarks(context, box, ratio, scene);
   context.restore();

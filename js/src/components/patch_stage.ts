@@ -14,6 +14,8 @@ import { type Photo, photoCache } from "./photo";
 import type { View } from "./view";
 
 export interface PatchStage {
+  /** Exactly as large as the picture, for whoever listens to more of the pointer. */
+  element: HTMLElement;
   /** The patch under the pointer. */
   pointed: Local<Place | null>;
   /** Draws again, with everything else that changed in this frame. */
@@ -142,5 +144,5 @@ export function drawPatchStage<S extends TokenPageState>(
   pointed.on(repaint);
   view.theme.on(repaint);
   const size = onResize(stage, repaint, signal);
-  return { pointed, repaint, scene };
+  return { element: stage, pointed, repaint, scene };
 }

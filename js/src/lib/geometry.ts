@@ -114,7 +114,8 @@ export function tokenUnder(place: Place, { reference, asked }: Tokens): number |
   return under && tokenAt(under, reference);
 }
 
-function holding(place: Place, from: Axis, to: Axis): Place | null {
+/** The patch of another axis that holds the centre of one. */
+export function holding(place: Place, from: Axis, to: Axis): Place | null {
   const { x, y, width, height } = boxOf(place, from);
   return placeAt(x + width / 2, y + height / 2, to);
 }

@@ -1,6 +1,8 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
 
+import { type ClustersTraits, clustersTraits } from "./clusters";
+import { type DepthTraits, depthTraits } from "./depth";
 import type {
   FeatureFor,
   FeatureProgress,
@@ -12,7 +14,10 @@ import type {
 import type { AnswerTraits, AtlasCells, AtlasRange, None } from "./neuron";
 import type { Direction, RawPacket } from "./packet";
 import { type FeaturesTraits, featuresTraits } from "./patch_features";
+import { type ScatterTraits, scatterTraits } from "./scatter";
 import type { TokenLayer } from "./token_layer";
+import { type TokenMaskTraits, tokenMaskTraits } from "./token_mask";
+import { type ViewsTraits, viewsTraits } from "./views";
 import type { MaybePacked, Packed } from "./wire";
 
 export const PROTOCOL = 2;
@@ -136,7 +141,7 @@ export type NeuronPageState = PageState &
   };
 
 /** Questions about tokens; the page of each comes when it is first opened. */
-export const TOKEN_TABS = ["features"] as const;
+export const TOKEN_TABS = ["features", "views", "scatter", "clusters", "depth"] as const;
 export type TokenTab = (typeof TOKEN_TABS)[number];
 export type Tab = "attention" | "neurons" | TokenTab;
 
@@ -148,6 +153,11 @@ export type TokenPageState = LayerSliderState &
     token_layer: TokenLayer | None;
   };
 
+/** And those on which objects can be drawn. */
+export type TokenMaskState = TokenPageState & TokenMaskTraits;
+
+export type TokenScatterState = TokenMaskState & ScatterTraits;
+
 export interface Prediction {
   label: string;
   probability: number;
@@ -157,7 +167,11 @@ export type InspectorState = LayerSliderState &
   HeadGridState &
   PatchOverlayState &
   NeuronPageState &
-  PatchFeaturesState & {
+  PatchFeaturesState &
+  TokenViewsState &
+  TokenScatterState &
+  TokenClustersState &
+  TokenDepthState & {
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
@@ -166,6 +180,10 @@ export type InspectorState = LayerSliderState &
   };
 
 export type PatchFeaturesState = TokenPageState & FeaturesTraits;
+export type TokenViewsState = TokenPageState & ViewsTraits;
+
+export type TokenClustersState = TokenMaskState & ClustersTraits;
+export type TokenDepthState = TokenPageState & DepthTraits;
 
 const common: CommonState = {
   protocol: PROTOCOL,
@@ -283,7 +301,18 @@ const tokenPage: TokenPageState = {
   token_layer: {},
 };
 
+export const tokenMaskDefaults: TokenMaskState = { ...tokenPage, ...tokenMaskTraits };
+
+export const tokenScatterDefaults: TokenScatterState = { ...tokenMaskDefaults, ...scatterTraits };
+
 export const patchFeaturesDefaults: PatchFeaturesState = { ...tokenPage, ...featuresTraits };
+export const tokenViewsDefaults: TokenViewsState = { ...tokenPage, ...viewsTraits };
+
+export const tokenClustersDefaults: TokenClustersState = {
+  ...tokenMaskDefaults,
+  ...clustersTraits,
+};
+export const tokenDepthDefaults: TokenDepthState = { ...tokenPage, ...depthTraits };
 
 export const inspectorDefaults: InspectorState = {
   ...layerSliderDefaults,
@@ -291,6 +320,10 @@ export const inspectorDefaults: InspectorState = {
   ...patchOverlayDefaults,
   ...neuronPageDefaults,
   ...patchFeaturesDefaults,
+  ...tokenViewsDefaults,
+  ...tokenClustersDefaults,
+  ...tokenDepthDefaults,
+  ...tokenScatterDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",
