@@ -1,5 +1,7 @@
 """Background work: newest first served, errors reported, nothing left behind."""
 
+import subprocess
+import sys
 import threading
 
 from vit_widgets.jobs import Worker
@@ -81,3 +83,39 @@ def test_waiting_gives_up_after_its_time():
     assert not worker.wait(timeout=0.01)
     go.set()
     assert worker.wait(timeout=10)
+
+
+_ENDS_UNDER_A_JOB = """
+import atexit, threading
+
+gone = threading.Event()
+atexit.register(gone.set)  # the interpreter ends from here on
+
+from vit_widgets.jobs import Worker
+
+started, leaving = threading.Event(), threading.Event()
+atexit.register(leaving.set)  # called first: handlers are called last in, first out
+worker = Worker(on_error=print)
+
+def job():
+    started.set()
+    leaving.wait()
+    worker.submit("again", lambda: print("ran again"))
+    print("cut off" if gone.wait(0.2) else "ended", flush=True)
+
+worker.submit("job", job)
+started.wait()
+worker.submit("waiting", lambda: print("ran what waited"))
+"""
+
+
+def test_the_interpreter_waits_for_the_job_that_runs_and_drops_the_rest():
+    """Breaks when a script that ends under a view would abort inside torch, or never end."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDS_UNDER_A_JOB],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")

@@ -3,15 +3,31 @@
 A handler of a message from the page may run on any thread, beside the user's own cell; all it does
 is to validate and to hand work in here. Requests of one kind replace each other while they wait, so
 that rapid scrubbing costs as many computations as there is time for, and ends on the last value.
+
+The interpreter does not end under a job: a thread that comes back from C++ to an interpreter that
+is gone is unwound through frames that allow no unwinding, and the process aborts ("terminate called
+without an active exception"). So what waits is dropped at exit, and what runs is waited for.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TypeAlias
 
 Job: TypeAlias = Callable[[], None]
+
+_exiting = threading.Event()
+_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
+@atexit.register
+def _let_jobs_end() -> None:
+    _exiting.set()
+    for thread in list(_threads):
+        thread.join()
 
 
 class Worker:
@@ -38,11 +54,15 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def submit(self, kind: str, job: Job) -> None:
-        """Run `job` soon; one of the same kind that still waits is dropped."""
+        """Run `job` soon; one of the same kind that still waits is dropped.
+
+        Once the interpreter is about to end, nothing is run any more.
+        """
         with self._changed:
             self._waiting[kind] = job
-            if self._thread is None:
+            if self._thread is None and not _exiting.is_set():
                 self._thread = threading.Thread(target=self._run, name="vit_widgets", daemon=True)
+                _threads.add(self._thread)
                 self._thread.start()
 
     def cancel(self) -> None:
@@ -64,7 +84,7 @@ class Worker:
     def _run(self) -> None:
         while True:
             with self._changed:
-                if not self._waiting:
+                if not self._waiting or _exiting.is_set():
                     self._thread = None
                     self._changed.notify_all()
                     return

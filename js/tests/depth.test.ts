@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   blocksOf,
+  cutAs,
   type DepthNorms,
   heights,
   histogram,
@@ -88,4 +89,12 @@ test("curves are drawn where there are numbers", () => {
   expect(plotsOf([], null)).toEqual([]);
   const zero = { title: "", logarithmic: true, lines: [{ name: "", values: [1, 0, 10] }] };
   expect(heights(zero)).toEqual([[0, null, 1]]); // 0 has no logarithm
+});
+
+test("an object is that of its threshold only where patches are left out", () => {
+  expect(cutAs({ without: false, threshold: null }, false, 4)).toBe(true);
+  expect(cutAs({ without: false, threshold: null }, true, null)).toBe(false);
+  expect(cutAs({ without: true, threshold: 4 }, true, 4)).toBe(true);
+  expect(cutAs({ without: true, threshold: 4 }, true, 4.5)).toBe(false);
+  expect(cutAs({ without: true, threshold: null }, true, 4)).toBe(false);
 });

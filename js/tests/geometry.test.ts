@@ -6,6 +6,7 @@ import {
   placeAt,
   placeIn,
   placeOf,
+  placesBetween,
   sameAxis,
   tokenAt,
   tokenUnder,
@@ -112,4 +113,30 @@ test("an index out of range becomes the nearest, and nothing breaks on none", ()
 test("a box keeps its proportions inside another", () => {
   expect(fit(2, 100, 100)).toEqual({ width: 100, height: 50 });
   expect(fit(0.5, 100, 100)).toEqual({ width: 50, height: 100 });
+});
+
+// breaks when a quick stroke leaves patches out, or paints beside its way
+test("the patches between two are neighbours of each other, and no more than needed", () => {
+  const at = (row: number, col: number) => ({ row, col });
+  expect(placesBetween(at(2, 3), at(2, 3))).toEqual([at(2, 3)]);
+  expect(placesBetween(at(1, 5), at(1, 2))).toEqual([at(1, 5), at(1, 4), at(1, 3), at(1, 2)]);
+  for (const [from, to] of [
+    [at(0, 0), at(7, 3)],
+    [at(9, 2), at(4, 13)],
+    [at(3, 3), at(0, 0)],
+  ]) {
+    const way = placesBetween(from, to);
+    expect([way[0], way.at(-1)]).toEqual([from, to]);
+    const far = (a: typeof from, b: typeof from) =>
+      Math.max(Math.abs(a.row - b.row), Math.abs(a.col - b.col));
+    expect(way.length).toBe(far(from, to) + 1);
+    way.slice(1).forEach((place, i) => {
+      expect(far(place, way[i])).toBe(1);
+    });
+    // never more than half a patch off the straight line
+    for (const { row, col } of way) {
+      const off = (row - from.row) * (to.col - from.col) - (col - from.col) * (to.row - from.row);
+      expect(Math.abs(off)).toBeLessThanOrEqual(far(from, to) / 2);
+    }
+  }
 });

@@ -10,6 +10,7 @@ import {
   ordered,
   owningHead,
   type Rows,
+  separationOf,
   type ViewsTraits,
   viewsTraits,
   type Whole,
@@ -249,4 +250,17 @@ test("a refusal is an answer, and numbers are those of the token that is asked a
   store.set("query", 2);
   expect(views.entry()).toBeNull();
   expect(numbersOf(views.entry(), store.get("views_filters"), 0)).toBeNull();
+});
+
+test("a separation is that of the objects that are drawn, on the image in view", () => {
+  const drawn = Uint8Array.from([0, 1, 1, 2]);
+  const view = new DataView(drawn.slice().buffer);
+  const objects = { dtype: "u1", shape: [2, 2], scale: 1, offset: 0, curve: "raw", view } as const;
+  const found = { image_index: 3, objects: { ...objects, shape: [2, 2] }, scores: [1], note: "" };
+  expect(separationOf(found, 3, drawn)).toBe(found);
+  expect(separationOf(found, 2, drawn)).toBeNull();
+  expect(separationOf(found, 3, Uint8Array.from([0, 1, 1, 1]))).toBeNull();
+  expect(separationOf(found, 3, Uint8Array.from([0, 1, 1, 2, 0, 0]))).toBeNull();
+  expect(separationOf({ ...found, objects: {} }, 3, drawn)).toBeNull();
+  expect(separationOf({}, 3, drawn)).toBeNull();
 });

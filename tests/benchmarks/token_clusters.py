@@ -3,48 +3,23 @@
 The tokens of ViT-B/16 at 224 pixels, random weights, one thread; two objects of 50 patches each.
 """
 
-import time
-from collections.abc import Callable
-
 import numpy as np
-import timm
-import torch
 
 import vit_widgets as vw
-from tests.benchmarks.report import heading, interleaved, ratio, table
+from tests.benchmarks.report import heading, table
+from tests.benchmarks.vit_b16 import beside_a_forward, vit_b16
 
 ROUNDS = 5
 
 
-def timed(call: Callable[[], object]) -> Callable[[], float]:
-    """Turn a call into one that reports how long it took, in seconds."""
-
-    def run() -> float:
-        started = time.perf_counter()
-        call()
-        return time.perf_counter() - started
-
-    return run
-
-
 def main() -> None:
     """Measure and print."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    module = timm.create_model("vit_base_patch16_224", pretrained=False).eval()
-    image = torch.randn(1, 3, 224, 224)
-    cache = vw.capture(module, image, keep=("tokens",))
-    cache.token_axes  # noqa: B018 - asked of the model once
+    cache = vit_b16("tokens")
     labels = np.zeros((14, 14), int)
     labels[2:7, 2:12], labels[8:13, 2:12] = 1, 2
     pixels = labels.repeat(16, axis=0).repeat(16, axis=1)
 
-    def forward() -> None:
-        with torch.no_grad():
-            module(image)
-
     ways = {
-        "forward": forward,
         "cluster_metrics, 12 layers, 100 patches": lambda: vw.probes.cluster_metrics(cache, labels),
         "cluster_metrics, 12 layers, all 196": lambda: vw.probes.cluster_metrics(
             cache, np.where(labels == 1, 1, 2)
@@ -52,13 +27,9 @@ def main() -> None:
         "patch_clusters, one layer": lambda: vw.probes.patch_clusters(cache, -1),
         "object_labels": lambda: vw.probes.object_labels(pixels, cache.token_axes[0], (224, 224)),
     }
-    times = interleaved({name: timed(call) for name, call in ways.items()}, ROUNDS)
-    heading("Clusters of ViT-B/16, 196 patches, 768 features, one image")
-    rows = []
-    for name, found in times.items():
-        share = ratio(found, times["forward"])
-        rows.append((name, f"{1000 * sorted(found)[len(found) // 2]:.1f} ms", f"{share:.3f}"))
-    table(("what", "median", "of a forward"), rows)
+    beside_a_forward(
+        "Clusters of ViT-B/16, 196 patches, 768 features, one image", cache, ways, ROUNDS
+    )
     heading("Forwards of the tab, the demo model")
     table(("what", "forwards"), forwards())
 

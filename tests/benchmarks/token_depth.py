@@ -4,40 +4,20 @@ The tokens of ViT-B/16 at 224 pixels, random weights, one thread. CKA of all pai
 compared with the pairwise form of its definition, products of features one pair at a time.
 """
 
-import time
-from collections.abc import Callable
-
 import numpy as np
-import timm
-import torch
-from threadpoolctl import threadpool_limits
 
 import vit_widgets as vw
-from tests.benchmarks.report import heading, interleaved, ratio, table
+from tests.benchmarks.report import ratio
+from tests.benchmarks.vit_b16 import beside_a_forward, vit_b16
 from vit_widgets.activations.normalizations import normalizations
+from vit_widgets.probes.one_thread import one_thread
 
 ROUNDS = 5
 
 
-def timed(call: Callable[[], object]) -> Callable[[], float]:
-    """Turn a call into one that reports how long it took, in seconds."""
-
-    def run() -> float:
-        started = time.perf_counter()
-        call()
-        return time.perf_counter() - started
-
-    return run
-
-
 def main() -> None:
     """Measure and print."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    module = timm.create_model("vit_base_patch16_224", pretrained=False).eval()
-    image = torch.randn(1, 3, 224, 224)
-    cache = vw.capture(module, image, keep=("attention", "tokens"))
-    cache.token_axes  # noqa: B018 - asked of the model once
+    cache = vit_b16("attention", "tokens")
     around = normalizations(cache)
 
     def pairwise() -> np.ndarray:
@@ -45,7 +25,7 @@ def main() -> None:
             vw.probes.patch_tokens(cache, layer).patches.astype(np.float64) for layer in range(12)
         ]
         layers = [one - one.mean(axis=0) for one in layers]
-        with threadpool_limits(1, "blas"):
+        with one_thread():
             found = [
                 np.linalg.norm(y.T @ x) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
                 for x in layers
@@ -55,12 +35,7 @@ def main() -> None:
 
     np.testing.assert_allclose(vw.probes.cka(cache).values, pairwise(), atol=1e-9)
 
-    def forward() -> None:
-        with torch.no_grad():
-            module(image)
-
     ways = {
-        "forward": forward,
         "token_norms, given what norms see": lambda: vw.probes.token_norms(cache, around=around),
         "token_statistics, the same": lambda: vw.probes.token_statistics(cache, around=around),
         "class_similarity": lambda: vw.probes.class_similarity(cache),
@@ -69,13 +44,12 @@ def main() -> None:
         "cka, unbiased": lambda: vw.probes.cka(cache, unbiased=True),
         "cka, pair by pair": pairwise,
     }
-    times = interleaved({name: timed(call) for name, call in ways.items()}, ROUNDS)
-    heading("Norms and layers of ViT-B/16, 12 layers, 196 patches, 768 features, one image")
-    rows = []
-    for name, found in times.items():
-        share = ratio(found, times["forward"])
-        rows.append((name, f"{1000 * sorted(found)[len(found) // 2]:.1f} ms", f"{share:.3f}"))
-    table(("what", "median", "of a forward"), rows)
+    times = beside_a_forward(
+        "Norms and layers of ViT-B/16, 12 layers, 196 patches, 768 features, one image",
+        cache,
+        ways,
+        ROUNDS,
+    )
     print(
         "\nCKA pair by pair against one product: "
         f"{ratio(times['cka, pair by pair'], times['cka, 12 × 12']):.0f} times (goal 50)"

@@ -5,16 +5,12 @@ The page multiplies filter, pixels and weights itself; forwards and bytes are co
 """
 
 import json
-import statistics
 import tempfile
-import time
 from pathlib import Path
 
-import timm
-import torch
-
 import vit_widgets as vw
-from tests.benchmarks.report import heading, interleaved, ratio, table
+from tests.benchmarks.report import heading, table
+from tests.benchmarks.vit_b16 import beside_a_forward, vit_b16
 from tests.browser.chromium import launched
 from tests.browser.jupyter_host import JUPYTERLAB, JupyterHost
 
@@ -116,17 +112,8 @@ def in_the_page() -> None:
 
 def of_weights() -> None:
     """Time the products of attention beside a forward."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    module = timm.create_model("vit_base_patch16_224", pretrained=False).eval()
-    cache = vw.capture(module, torch.randn(1, 3, 224, 224))
-
-    def forward() -> None:
-        with torch.no_grad():
-            module(cache.images)
-
+    cache = vit_b16("attention")
     ways = {
-        "forward": forward,
         "weights, mean of heads": lambda: vw.probes.view_weights(cache),
         "weights, own heads": lambda: vw.probes.view_weights(cache, heads="own"),
         "filter_scores": lambda: vw.probes.filter_scores(cache),
@@ -134,27 +121,7 @@ def of_weights() -> None:
         "local_view": lambda: vw.probes.local_view(cache, (5, 5), 0),
     }
 
-    def timed(call: object) -> object:
-        def run() -> float:
-            started = time.perf_counter()
-            call()  # type: ignore[operator]
-            return time.perf_counter() - started
-
-        return run
-
-    times = interleaved({name: timed(call) for name, call in ways.items()}, ROUNDS)
-    heading("Views of ViT-B/16, one image, one thread")
-    table(
-        ("what", "median", "of a forward"),
-        [
-            (
-                name,
-                f"{1000 * statistics.median(found):.1f} ms",
-                f"{ratio(found, times['forward']):.3f}",
-            )
-            for name, found in times.items()
-        ],
-    )
+    beside_a_forward("Views of ViT-B/16, one image, one thread", cache, ways, ROUNDS)
 
 
 if __name__ == "__main__":

@@ -67,3 +67,22 @@ def test_the_threshold_and_the_layers_are_moved_by_keys_and_pointer(jupyterlab: 
             "print(f'{maps[0, 0]:.4f}', end='')"
         )
         expect(view.locator(".vw-readout-value")).to_contain_text(f"weight {shared}")
+
+        view.press("c")
+        notebook.wait_for_python("page.depth_view", "object")
+        expect(view).to_have_attribute("data-drawn", "0:5:0:object")
+        expect(view).to_contain_text(f"{found} patches are left out; the others are cut without")
+        notebook.screenshot("object-without")
+        cut = (
+            "cut = vw.probes.tokencut(cache, 5, of='tokens', without={})\n"
+            "print(f'{{cut.eigenvector[1, 0]:.4f}}', end='')"
+        )
+        stage.hover(position={"x": 0.5 / 12 * box["width"], "y": 1.5 / 12 * box["height"]})
+        value = view.locator(".vw-readout-value")
+        without = notebook.run_code(cut.format("out"))
+        expect(value).to_contain_text(f"eigenvector {without}")
+        view.press("o")
+        whole = notebook.run_code(cut.format("None"))
+        assert whole != without
+        expect(value).to_contain_text(f"eigenvector {whole}")
+        notebook.screenshot("object")

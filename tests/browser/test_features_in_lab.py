@@ -24,6 +24,13 @@ def test_the_tab_comes_when_it_is_opened_and_answers(jupyterlab: JupyterHost):
         expect(view).to_have_attribute("data-drawn", "0:3:34:similarity")
         number = notebook.run_code("print(f\"{page.similarity['prefix']['class']:.3f}\", end='')")
         expect(view.locator(".vw-feature-numbers")).to_contain_text(number)
+        view.press("?")
+        keys = view.locator(".vw-keys:visible")
+        expect(keys).to_have_css("padding-left", "16px")  # the host has rules for such lists
+        assert keys.bounding_box()["x"] > view.bounding_box()["x"]
+        notebook.screenshot("features-keys")
+        view.press("Escape")
+        expect(keys).to_have_count(0)
         for key, name in (("c", "colours"), ("k", "segments"), ("o", "object")):
             view.press(key)
             expect(view).to_have_attribute("data-drawn", f"0:3:34:{name}")

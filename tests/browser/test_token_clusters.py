@@ -34,7 +34,7 @@ def test_objects_are_drawn_compared_and_altered(jupyterlab: JupyterHost):
             return box["x"] + place[0], box["y"] + place[1]
 
         view.get_by_role("button", name="Draw objects").click()
-        stroke(3, 4, 5, 6, 7)
+        stroke(3, 4, 7)  # so quick that the pointer reports no more
         view.get_by_role("button", name="object 2, 0 patches").click()
         stroke(9, 1, 2, 3)
         view.get_by_role("button", name="Done drawing").click()

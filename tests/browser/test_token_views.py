@@ -72,3 +72,23 @@ def test_views_are_drawn_in_the_page_as_the_probe_says(jupyterlab: JupyterHost):
         view.locator("[data-token='34'][data-level='2']").click()
         notebook.wait_for_python("page.layer", 1)
         notebook.screenshot("token-views")
+
+        sort = view.get_by_label("sort filters by")
+        sort.select_option("separation")
+        expect(view).to_contain_text("no object is drawn on this image yet")
+        view.get_by_role("button", name="Draw objects").click()
+        for patch in (4.5, 5.5, 6.5):
+            at = {"x": patch / 12 * box["width"], "y": 5.5 / 12 * box["height"]}
+            stage.click(position=at)
+        notebook.wait_for_python("int(page.objects(1).sum())", 3)
+        expect(view).to_contain_text("how far the sums over the object lie")
+        best = notebook.run_code(
+            "mask = page.objects(1) > 0\n"
+            "cache = page._pictures.tokens(1)\n"
+            "scores = vw.probes.filter_scores(cache, by='separation', mask=mask).values\n"
+            "print(scores.argmax(), end='')"
+        )
+        view.get_by_role("listbox", name="filters of the patch embedding").press("Home")
+        notebook.wait_for_python("page.views_filter", int(best))
+        expect(view.locator("[aria-posinset='1']")).to_have_attribute("data-filter", best)
+        notebook.screenshot("token-views-separation")

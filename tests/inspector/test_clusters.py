@@ -10,6 +10,7 @@ import torch
 
 import vit_widgets as vw
 from tests.models.module_state import state_of
+from tests.probes.tiny_tokens import Picked
 from vit_widgets import probes
 from vit_widgets.probes.cluster_metrics import METRICS
 from vit_widgets.widgets.wire import unpack
@@ -231,22 +232,7 @@ def test_what_cannot_be_is_said_in_its_place(page: vw.Inspector):
 
 def test_a_model_without_places_says_so():
     """Breaks when a note becomes an error of the page."""
-
-    class Pool(torch.nn.Module):
-        """Two blocks whose tokens are sums over the picture."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.vit = timm.models.VisionTransformer(
-                img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=3
-            ).eval()
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            tokens = self.vit.blocks[0](self.vit.patch_embed(images))
-            kept = tokens.norm(dim=-1).topk(9).indices
-            return self.vit.blocks[1](tokens[torch.arange(len(tokens))[:, None], kept]).mean(1)
-
-    page = vw.inspect(Pool(), torch.rand(1, 3, 32, 32), tab="clusters", layer=1)
+    page = vw.inspect(Picked(), torch.rand(1, 3, 32, 32), tab="clusters", layer=1)
     page.clusters_compared = ["random"]
     page.clusters_guess = {"layer": 1, "image_index": 0}
     assert page.wait(60)

@@ -7,7 +7,8 @@ import torch
 import traitlets
 
 import vit_widgets as vw
-from tests.probes.tiny_tokens import shrinking_cache, tiny_cache
+from tests.probes.tiny_tokens import Picked, shrinking_cache, tiny_cache
+from vit_widgets.activations.normalizations import normalizations
 from vit_widgets.widgets.wire import unpack
 
 
@@ -93,6 +94,56 @@ def test_an_image_costs_two_forwards_and_the_rest_none(page: vw.Inspector):
         handle.remove()
 
 
+def test_the_object_is_cut_with_and_without_what_stands_out(page: vw.Inspector):
+    """Breaks when the handle, the toggle or the layer means another set of patches to the cut."""
+    forwards: list[int] = []
+    handle = page.model.module.register_forward_pre_hook(lambda *_: forwards.append(1))
+    try:
+        page.depth_view = "object"
+        assert page.wait(60)
+        cache = page._pictures.tokens(0)
+        norms = vw.probes.token_norms(cache, around=normalizations(cache))
+        forwards.clear()  # of this test's own look at the normalisation layers
+
+        def agrees(without: np.ndarray | None) -> None:
+            wanted = vw.probes.tokencut(cache, 5, of="tokens", without=without)
+            said = page.depth_object
+            values = unpack(said["values"])
+            np.testing.assert_allclose(values, wanted.eigenvector, atol=1e-6)
+            np.testing.assert_array_equal(unpack(said["mask"]).astype(bool), wanted.mask)
+            assert said["left_out"] == wanted.params["left_out"] == np.isnan(values).sum()
+
+        agrees(None)
+        held = page.depth_object
+        page.depth_threshold = 0.9 * norms.thresholds[5]
+        assert page.wait(60)
+        assert page.depth_object is held  # with all patches, no threshold matters
+        page.depth_without = True
+        assert page.wait(60)
+        assert page.depth_object["threshold"] == page.depth_threshold
+        agrees(norms.laid_out(5) > page.depth_threshold)
+        assert page.depth_object["left_out"] > norms.counts[5, 0] > 0
+        page.depth_threshold = None
+        assert page.wait(60)
+        agrees(norms.outlier_map(5))
+        page.depth_threshold = 1e-3
+        assert page.wait(60)
+        assert "leaves 0 of 144 patches: at least three" in page.depth_object["note"]
+        assert page.depth_object["values"] == {}
+        assert page.status["state"] == "ready"
+        page.depth_threshold, page.layer = None, 2
+        assert page.wait(60)
+        assert page.depth_object["layer"] == 2
+        assert page.depth_object["left_out"] == norms.counts[2, 0]
+        page.query += 1
+        page.depth_view, page.depth_without = "norms", False
+        assert page.wait(60)
+        assert page.depth_object["without"]  # asked when it is opened, not before
+        assert not forwards
+    finally:
+        handle.remove()
+
+
 def test_four_registers_and_a_class_token():
     """Breaks when registers are taken for patches, or have no map of their own."""
     cache = tiny_cache(reg_tokens=4)
@@ -171,23 +222,11 @@ def test_tokens_that_are_no_numbers_are_said_in_each_view():
 
 def test_tokens_without_places_still_have_a_histogram():
     """Breaks when norms need to know where tokens lie."""
-
-    class Picked(torch.nn.Module):
-        """Keeps the patches that its first block makes largest."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.vit = timm.models.VisionTransformer(
-                img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=3
-            ).eval()
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            tokens = self.vit.blocks[0](self.vit.patch_embed(images))
-            kept = tokens.norm(dim=-1).topk(9).indices
-            return self.vit.blocks[1](tokens[torch.arange(len(tokens))[:, None], kept]).mean(1)
-
     page = opened(Picked(), torch.rand(1, 3, 32, 32), layer=1)
     assert page.depth_norms["shapes"] == [[0, 0, 16], [0, 0, 9]]
+    page.depth_view, page.depth_without = "object", True
+    assert page.wait(60)
+    assert "not known" in page.depth_object["note"]
     assert "is not known" in page.depth_norms["note"]
     assert "is not known" in page.depth_cka["note"]
     assert page.depth_curves["curves"]["among"][1] is not None
@@ -211,5 +250,11 @@ def test_it_stands_alone_with_plain_arrays():
     drawn = np.asarray(page.picture()).astype(int).sum(axis=-1)
     cells = drawn.reshape(2, drawn.shape[0] // 2, 3, -1).mean(axis=(1, 3)).ravel()
     assert (np.diff(cells) > 0).all()  # from the smallest norm to the largest
+    cut = {"layer": 1, "image_index": 0, "values": np.eye(2, 3), "mask": np.eye(2, 3) > 0}
+    page.depth_object = cut
+    assert unpack(page.depth_object["mask"]).tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert page.depth_object["threshold"] is None
+    with pytest.raises(traitlets.TraitError, match="depth_object of TokenDepth, mask: takes yes"):
+        page.depth_object = {**cut, "mask": np.eye(2, 3)}
     with pytest.raises(traitlets.TraitError, match="depth_threshold"):
         page.depth_threshold = -1.0

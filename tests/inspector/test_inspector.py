@@ -128,6 +128,15 @@ def test_the_patches_around_come_along(view):
         assert np.abs(unpack(layer["cells"])[at] - row[:, 1:]).max() < 0.005 * row.max()
 
 
+def test_class_scores_that_are_no_numbers_are_said():
+    """Breaks when NaN is sent as a probability: JSON has none, and the page fails on the word."""
+    net = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, num_classes=3).eval()
+    torch.nn.init.constant_(net.head.bias, torch.nan)
+    page = vw.inspect(net, np.zeros((32, 32, 3), np.uint8))
+    assert page.predictions == []
+    assert "NaN" in page.predictions_note
+
+
 def test_predictions_and_picture_are_the_models(view, net):
     """Breaks when another image's classes or pixels would be shown."""
     view.image_index = 1

@@ -7,6 +7,7 @@ import torch
 import traitlets
 
 import vit_widgets as vw
+from tests.probes.tiny_tokens import Picked, tiny_swin
 from vit_widgets.widgets.wire import unpack
 
 
@@ -81,21 +82,6 @@ def test_what_cannot_be_cut_is_said_in_its_place(page: vw.Inspector):
 
 def test_tokens_without_places_are_said():
     """Breaks when patches are guessed where the model did not confirm them."""
-
-    class Picked(torch.nn.Module):
-        """Keeps the patches that its first block makes largest."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.vit = timm.models.VisionTransformer(
-                img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=3
-            ).eval()
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            tokens = self.vit.blocks[0](self.vit.patch_embed(images))
-            kept = tokens.norm(dim=-1).topk(9).indices
-            return self.vit.blocks[1](tokens[torch.arange(len(tokens))[:, None], kept]).mean(1)
-
     page = vw.inspect(Picked(), torch.rand(1, 3, 32, 32), tab="features", layer=1)
     assert page.wait(60)
     assert "is not known" in page.token_layer["note"]
@@ -276,10 +262,7 @@ def test_tokens_that_say_nothing_are_said_in_each_view():
 def test_keys_of_windows_and_of_coarser_grids_lie_where_they_are():
     """Breaks when keys are drawn on the grid of the tokens, or a patch sought by its number."""
     torch.manual_seed(0)
-    swin = timm.models.SwinTransformer(
-        img_size=32, patch_size=4, embed_dim=8, window_size=4, depths=(2,), num_heads=(2,),
-        num_classes=3,
-    ).eval()  # fmt: skip
+    swin = tiny_swin(depths=(2,), num_heads=(2,))
     for block in swin.layers[0].blocks:
         block.attn.fused_attn = True  # else it gives its weights alone, and that is said
     page = vw.inspect(swin, torch.rand(1, 3, 32, 32), tab="features", layer=1, query=8 * 5 + 6)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import vit_widgets as vw
+from tests.probes.tiny_tokens import tiny_swin
 from vit_widgets.widgets.wire import nbytes, unpack
 
 
@@ -108,12 +109,49 @@ def test_nothing_but_a_new_image_runs_the_model(page: vw.Inspector):
         handle.remove()
 
 
+def test_filters_are_sorted_by_how_far_the_object_is_from_the_rest(page: vw.Inspector):
+    """Breaks when another image's object is scored, an old one is kept, or it is scored unasked."""
+    first, second = (np.zeros((12, 12), np.uint8) for _ in range(2))
+    first[3:8, 2:6], first[3:8, 6:9] = 1, 2  # both objects are the object
+    second[0:4, 5:12] = 1
+    forwards: list[int] = []
+    page.token_mask = {"image_index": 0, "values": first}
+    assert page.wait(60)
+    assert page.views_separation == {}
+    handle = page.model.module.register_forward_pre_hook(lambda *_: forwards.append(1))
+    try:
+        page.views_sort = "separation"
+        assert page.wait(60)
+        said = page.views_separation
+        np.testing.assert_array_equal(unpack(said["objects"]), first)
+        assert forwards == []
+    finally:
+        handle.remove()
+    cache = vw.capture(page.model, vw.demo.images(2), keep=("attention", "tokens"))
+
+    def wanted(image: int, mask: np.ndarray) -> np.ndarray:
+        scores = vw.probes.filter_scores(cache, image, by="separation", mask=mask > 0)
+        return scores.values
+
+    np.testing.assert_allclose(said["scores"], wanted(0, first), rtol=1e-5)
+    page.image_index = 1
+    assert page.wait(60)
+    assert page.views_separation is said  # no object there: the page says so
+    page.token_mask = {"image_index": 1, "values": second}
+    assert page.wait(60)
+    assert page.views_separation["image_index"] == 1
+    np.testing.assert_allclose(page.views_separation["scores"], wanted(1, second), rtol=1e-5)
+    page.token_mask = {"image_index": 1, "values": np.ones((12, 12), np.uint8)}
+    assert page.wait(60)
+    assert "all patches: there is nothing to compare" in page.views_separation["note"]
+    assert page.views_separation["scores"] == []
+    assert page.status["state"] == "ready"
+
+
 def test_models_without_such_views_say_why():
     """Breaks when windows are multiplied as if all tokens were seen, or level 0 is lost with it."""
     torch.manual_seed(0)
-    swin = timm.models.SwinTransformer(
-        img_size=32, patch_size=4, embed_dim=8, depths=(1, 1), num_heads=(2, 2), window_size=4
-    ).eval()
+    swin = tiny_swin(depths=(1, 1), num_heads=(2, 2))
     page = vw.inspect(swin, torch.rand(1, 3, 32, 32), tab="views")
     assert page.wait(60)
     assert "self-attention over the same tokens" in page.views_rows["note"]

@@ -156,8 +156,8 @@ def test_which_tokens_are_compared_is_chosen():
     assert vw.probes.cka(changed, of="patches").values[0, 1] < 0.8
     with pytest.raises(ValueError, match='give "patches", "prefix" or "all"'):
         vw.probes.cka(cache, of="class")
-    with pytest.raises(ValueError, match=r"2 tokens say nothing .*unbiased, four"):
+    with pytest.raises(ValueError, match=r"2 tokens cannot tell .*unbiased, four"):
         vw.probes.cka(tiny_cache(), of="prefix", unbiased=True)
     bare = tiny_cache(class_token=False, global_pool="avg")
-    with pytest.raises(ValueError, match="0 tokens say nothing"):
+    with pytest.raises(ValueError, match="0 tokens cannot tell"):
         vw.probes.cka(bare, of="prefix")

@@ -4,11 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-import timm
 import torch
 
 import vit_widgets as vw
-from tests.probes.tiny_tokens import tiny_cache
+from tests.probes.tiny_tokens import tiny_cache, tiny_swin
 from vit_widgets.probes.head_masks import _fewest
 
 
@@ -76,9 +75,8 @@ def test_a_model_without_a_class_token_asks_by_its_first_patch():
 def test_what_a_window_does_not_hold_is_in_no_mask():
     """Breaks when patches that the query cannot see are counted."""
     torch.manual_seed(0)
-    sizes = {"img_size": 32, "patch_size": 4, "embed_dim": 8, "window_size": 4}
-    model = timm.models.SwinTransformer(**sizes, depths=(2,), num_heads=(2,), num_classes=3)
-    cache = vw.capture(model.eval(), torch.rand(1, 3, 32, 32))
+    model = tiny_swin(depths=(2,), num_heads=(2,))
+    cache = vw.capture(model, torch.rand(1, 3, 32, 32))
     found = vw.probes.head_masks(cache, 0, mass=1, query=8 * 5 + 6)
     window = np.zeros((8, 8), bool)
     window[4:, 4:] = True

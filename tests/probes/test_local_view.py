@@ -6,7 +6,7 @@ import timm
 import torch
 
 import vit_widgets as vw
-from tests.probes.tiny_tokens import tiny_cache
+from tests.probes.tiny_tokens import tiny_cache, tiny_swin
 
 BARE = {"global_pool": "avg", "class_token": False}
 
@@ -76,9 +76,7 @@ def test_what_depends_on_the_image_is_not_called_a_position():
 def test_an_entry_that_is_not_known_is_not_made_up():
     """Breaks when windows in another order, or a cache without tokens, give an entry."""
     torch.manual_seed(0)
-    swin = timm.models.SwinTransformer(
-        img_size=32, patch_size=4, embed_dim=8, depths=(1, 1), num_heads=(2, 2), window_size=4
-    ).eval()
+    swin = tiny_swin(depths=(1, 1), num_heads=(2, 2))
     windows = vw.capture(swin, torch.rand(1, 3, 32, 32))
     alone = tiny_cache(torch.float32)
     less = vw.capture(alone.model, alone.images, keep=("attention",))

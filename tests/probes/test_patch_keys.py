@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import timm
 import torch
 
 import vit_widgets as vw
-from tests.probes.tiny_tokens import tiny_cache
+from tests.probes.tiny_tokens import tiny_cache, tiny_swin
 
 
 def test_keys_are_those_of_the_projection():
@@ -30,11 +29,10 @@ def test_keys_are_those_of_the_projection():
 def shifted_windows(fused: bool) -> vw.ActivationCache:
     """Two blocks of 8 x 8 patches in windows of 4 x 4, those of the second shifted."""
     torch.manual_seed(0)
-    sizes = {"img_size": 32, "patch_size": 4, "embed_dim": 8, "window_size": 4}
-    model = timm.models.SwinTransformer(**sizes, depths=(2,), num_heads=(2,), num_classes=3)
+    model = tiny_swin(depths=(2,), num_heads=(2,))
     for block in model.layers[0].blocks:
         block.attn.fused_attn = fused
-    return vw.capture(model.double().eval(), torch.rand(1, 3, 32, 32, dtype=torch.float64))
+    return vw.capture(model.double(), torch.rand(1, 3, 32, 32, dtype=torch.float64))
 
 
 def test_keys_of_windows_lie_where_their_patches_do():

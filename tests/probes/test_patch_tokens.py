@@ -8,6 +8,7 @@ import timm
 import torch
 
 import vit_widgets as vw
+from tests.probes.tiny_tokens import Picked
 from vit_widgets.probes.patch_tokens import checked_layer, patch_tokens
 
 
@@ -65,21 +66,18 @@ def test_tokens_that_are_not_numbers_are_counted():
         patch_tokens(replace(cache, _tokens=tuple(broken)), layer=1)
 
 
+def test_places_that_nan_hides_are_said_to_be_hidden_by_it():
+    """Breaks when a model that overflows is told only that its places are not known."""
+    net = tiny()
+    torch.nn.init.constant_(net.blocks[1].mlp.fc2.bias, torch.nan)
+    cache = vw.capture(net, torch.rand(1, 3, 32, 48), keep=("tokens",))
+    assert cache.token_axes[1] is None
+    with pytest.raises(ValueError, match="25 of the 25 tokens of layer 1 hold NaN or infinity"):
+        patch_tokens(cache, layer=1)
+
+
 def test_unknown_places_are_said():
     """Breaks when patches are guessed where the model did not confirm them."""
-
-    class Picked(torch.nn.Module):
-        """Keeps the patches that its first block makes largest."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.vit = tiny()
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            tokens = self.vit.blocks[0](self.vit.patch_embed(images))
-            kept = tokens.norm(dim=-1).topk(9).indices
-            return self.vit.blocks[1](tokens[torch.arange(len(tokens))[:, None], kept]).mean(1)
-
-    cache = vw.capture(Picked(), torch.rand(1, 3, 32, 48), keep=("tokens",))
+    cache = vw.capture(Picked(), torch.rand(1, 3, 32, 32), keep=("tokens",))
     with pytest.raises(ValueError, match="where the tokens of layer 1 lie"):
         patch_tokens(cache, layer=1)

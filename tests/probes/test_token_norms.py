@@ -5,12 +5,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-import timm
 import torch
 
 import vit_widgets as vw
 from tests.models.module_state import state_of
-from tests.probes.tiny_tokens import shrinking_cache, tiny_cache
+from tests.probes.tiny_tokens import Picked, shrinking_cache, tiny_cache
 from vit_widgets.activations.normalizations import normalizations
 from vit_widgets.probes.scene_truth import patch_shares
 
@@ -158,21 +157,6 @@ def test_tokens_that_are_no_numbers_are_left_out_and_said():
 
 def test_tokens_without_places_still_have_norms():
     """Breaks when norms need to know where tokens lie."""
-
-    class Picked(torch.nn.Module):
-        """Keeps the patches that its first block makes largest."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.vit = timm.models.VisionTransformer(
-                img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=3
-            ).eval()
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            tokens = self.vit.blocks[0](self.vit.patch_embed(images))
-            kept = tokens.norm(dim=-1).topk(9).indices
-            return self.vit.blocks[1](tokens[torch.arange(len(tokens))[:, None], kept]).mean(1)
-
     cache = vw.capture(Picked(), torch.rand(1, 3, 32, 32), keep=("tokens",))
     found = vw.probes.token_norms(cache)
     assert [one.shape for one in found.values] == [(1, 16), (1, 9)]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import vit_widgets as vw
-from tests.probes.tiny_tokens import tiny_cache
+from tests.probes.tiny_tokens import tiny_cache, tiny_swin
 
 BARE = {"global_pool": "avg", "class_token": False}
 KINDS = [{}, {"reg_tokens": 2}, BARE]
@@ -202,9 +202,7 @@ def test_pixels_beyond_the_last_patch_are_not_seen():
 def test_other_attention_is_refused():
     """Breaks when windows, or queries of their own, are multiplied as if they were these tokens."""
     torch.manual_seed(0)
-    swin = timm.models.SwinTransformer(
-        img_size=32, patch_size=4, embed_dim=8, depths=(1, 1), num_heads=(2, 2), window_size=4
-    ).eval()
+    swin = tiny_swin(depths=(1, 1), num_heads=(2, 2))
     cait = timm.models.Cait(
         img_size=32, patch_size=8, embed_dim=16, depth=1, num_heads=2, num_classes=3
     ).eval()

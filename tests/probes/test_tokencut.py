@@ -227,3 +227,79 @@ def test_the_refined_mask_of_a_scene_is_nearer_to_the_object():
         refined = found.refined(model.picture(cache.images[number]))
         fine.append(vw.probes.mask_iou(refined, scene.mask))
     assert np.mean(fine) > np.mean(coarse) + 0.05
+
+
+def with_standing_patches() -> tuple[torch.Tensor, np.ndarray]:
+    """Two groups, and patches apart that hang together with nothing but each other."""
+    standing = np.zeros((4, 6), bool)
+    standing[0, 0] = standing[0, 1] = standing[3, 5] = True
+    patches = two_groups(noise=0.7)
+    patches[:, 7] = 0
+    patches[torch.from_numpy(standing.ravel())] = 40 * torch.eye(16, dtype=torch.float64)[7]
+    return patches, standing
+
+
+def test_patches_that_stand_out_hide_the_object_until_they_are_left_out():
+    """Breaks when patches that were left out still weigh in the cut, or are in its answer."""
+    patches, standing = with_standing_patches()
+    cache = with_patches(patches)
+    np.testing.assert_array_equal(vw.probes.token_norms(cache, 0).outlier_map(1), standing)
+    whole = tokens_cut(cache)
+    assert (whole.bipartition == standing).all()
+    assert not (whole.mask & BLOB).any()
+    assert whole.params["left_out"] == 0
+    found = tokens_cut(cache, without=standing)
+    np.testing.assert_array_equal(found.mask, BLOB)
+    np.testing.assert_array_equal(found.bipartition, BLOB)
+    np.testing.assert_array_equal(np.isnan(found.eigenvector), standing)
+    assert found.params["left_out"] == 3
+
+
+def test_leaving_patches_out_is_cutting_the_others():
+    """Breaks when the graph keeps a patch that was left out, or the rest is put elsewhere."""
+    patches = two_groups(noise=1.0).numpy()
+    out = np.zeros((4, 6), bool)
+    out[0] = True  # a row: what remains is a grid as well
+    patches[:6] = np.nan  # not looked at
+    found = cut(patches, Grid(4, 6, (8, 8)), without=out)
+    rest = cut(patches[6:], Grid(3, 6, (8, 8)))
+    np.testing.assert_array_equal(found.eigenvector[1:], rest.eigenvector)
+    np.testing.assert_array_equal(found.mask[1:], rest.mask)
+    np.testing.assert_array_equal(found.bipartition[1:], rest.bipartition)
+    assert not found.mask[0].any()
+    assert not found.bipartition[0].any()
+    assert found.eigenvalue == rest.eigenvalue
+    assert found.seed == (rest.seed[0] + 1, rest.seed[1])
+
+
+def test_either_sign_of_a_solver_leaves_the_same_out(monkeypatch: pytest.MonkeyPatch):
+    """Breaks when turning the eigenvector brings back what was left out."""
+    patches, standing = with_standing_patches()
+    grid = Grid(4, 6, (8, 8))
+    one = cut(patches.numpy(), grid, without=standing)
+
+    def turned(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        value, vector = second_eigenvector(weights)
+        return value, -vector
+
+    monkeypatch.setitem(cut.__globals__, "second_eigenvector", turned)  # its module has its name
+    other = cut(patches.numpy(), grid, without=standing)
+    np.testing.assert_array_equal(other.eigenvector, one.eigenvector)
+    np.testing.assert_array_equal(other.bipartition, one.bipartition)
+    np.testing.assert_array_equal(one.bipartition, BLOB)
+
+
+def test_what_cannot_be_left_out_is_said():
+    """Breaks when a mask of other patches, or of all, is taken for one."""
+    patches = two_groups().numpy()
+    grid = Grid(4, 6, (8, 8))
+    with pytest.raises(ValueError, match=r"without of shape \(6, 4\) and type bool"):
+        cut(patches, grid, without=np.zeros((6, 4), bool))
+    with pytest.raises(ValueError, match="type int64 does not say which of 4 x 6"):
+        cut(patches, grid, without=np.zeros((4, 6), np.int64))
+    most = np.ones((4, 6), bool)
+    with pytest.raises(ValueError, match="leaves 0 of 24 patches: at least three"):
+        cut(patches, grid, without=most)
+    most[0, :2] = False
+    with pytest.raises(ValueError, match="leaves 2 of 24 patches"):
+        cut(patches, grid, without=most)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ import numpy as np
 from vit_widgets import probes
 from vit_widgets.inspector.altered import of_pixels
 from vit_widgets.inspector.clusterings import NO_OBJECTS, Clusterings, Found, Question, span_of
-from vit_widgets.inspector.tokens import NO_TOKENS, TokenSource
-from vit_widgets.jobs import Job
+from vit_widgets.inspector.tokens import NO_TOKENS, Submit, TokenDesk, TokenSource
 from vit_widgets.probes.cluster_metrics import METRICS, NOISE
 from vit_widgets.widgets import TokenClusters
 from vit_widgets.widgets.base import READY
@@ -21,31 +19,15 @@ from vit_widgets.widgets.base import READY
 _PATIENCE = 0.15
 
 
-class ClusterDesk:
+class ClusterDesk(TokenDesk[TokenClusters]):
     """Answers what a page asks about clusters.
 
     Each altered version of an image costs one forward. Layers, distances and objects cost none, but
     where it is the object that is dropped.
-
-    Parameters
-    ----------
-    page
-        Whose selection is answered; the answers become its traits.
-    source
-        The tokens of the images.
-    submit
-        Hands a job of some kind to the page's worker; a waiting one of its kind is replaced.
-
-    Examples
-    --------
-    >>> desk = ClusterDesk(page, source, worker.submit)                # doctest: +SKIP
-    >>> desk.observe(), desk.answer()                                  # doctest: +SKIP
     """
 
-    def __init__(
-        self, page: TokenClusters, source: TokenSource, submit: Callable[[str, Job], None]
-    ) -> None:
-        self._page, self._source, self._submit = page, source, submit
+    def __init__(self, page: TokenClusters, source: TokenSource, submit: Submit) -> None:
+        super().__init__(page, source, submit)
         self._clusterings = Clusterings(source, self._say_running)
         self._guessed: dict[int, tuple[bytes, tuple[int, int]]] = {}
         self._shown_at = 0.0
@@ -64,7 +46,7 @@ class ClusterDesk:
 
     def answer(self) -> None:
         """Say where the tokens lie, paint the layer in view, and measure all of them."""
-        self._submit("token layer", self._publish_layer)
+        self._ask_layer()
         self._ask_clusters()
         self._ask_curves()
         self._ask_guess()
@@ -95,9 +77,6 @@ class ClusterDesk:
         )
 
     # --- and a result becomes traits ------------------------------------------------------------
-
-    def _publish_layer(self) -> None:
-        self._page.publish(token_layer=self._source.about())
 
     def _publish_clusters(self) -> None:
         question = self._asked(self._page.clusters_version)

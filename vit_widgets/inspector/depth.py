@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,47 +9,37 @@ import numpy as np
 from vit_widgets import probes
 from vit_widgets.activations import ActivationCache, AttentionRecord
 from vit_widgets.activations.normalizations import Normalizations, normalizations
-from vit_widgets.inspector.places import layer_around, position
-from vit_widgets.inspector.tokens import TokenSource
-from vit_widgets.jobs import Job
+from vit_widgets.inspector.places import position
+from vit_widgets.inspector.tokens import (
+    NO_TOKENS,
+    Submit,
+    TokenDesk,
+    TokenSource,
+    blocks_of_layers,
+)  # fmt: skip
 from vit_widgets.models import TokenAxis
 from vit_widgets.widgets import TokenDepth
 
-_NO_TOKENS = "No block of this model returns tokens that could be told apart."
 
-
-class DepthDesk:
+class DepthDesk(TokenDesk[TokenDepth]):
     """Answers what a page asks about norms and layers.
 
     What is said of all layers is asked once an image, with one forward beside the one that the page
     has already: it sees the tokens before and after each normalisation.
-
-    Parameters
-    ----------
-    page
-        Whose selection is answered; the answers become its traits.
-    source
-        The tokens of the image in view.
-    submit
-        Hands a job of some kind to the page's worker; a waiting one of its kind is replaced.
-
-    Examples
-    --------
-    >>> desk = DepthDesk(page, source, worker.submit)                  # doctest: +SKIP
-    >>> desk.observe(), desk.answer()                                  # doctest: +SKIP
     """
 
-    def __init__(
-        self, page: TokenDepth, source: TokenSource, submit: Callable[[str, Job], None]
-    ) -> None:
-        self._page, self._source, self._submit = page, source, submit
-        self._around: tuple[ActivationCache, Normalizations] | None = None
+    def __init__(self, page: TokenDepth, source: TokenSource, submit: Submit) -> None:
+        super().__init__(page, source, submit)
+        self._norms: tuple[ActivationCache, Normalizations, probes.TokenNorms] | None = None
 
     def observe(self) -> None:
         """Answer every change of the selection from now on."""
         self._page.observe(lambda _change: self.answer(), ["image_index"])
         self._page.observe(lambda _change: self._answer_layer(), ["layer"])
-        self._page.observe(lambda _change: self._answer_query(), ["query", "depth_view"])
+        self._page.observe(lambda _change: self._answer_query(), ["query"])
+        self._page.observe(lambda _change: self._answer_view(), ["depth_view"])
+        settings = ["depth_without", "depth_threshold"]
+        self._page.observe(lambda _change: self._answer_object(), settings)
 
     def answer(self) -> None:
         """Say where the tokens lie, and answer for the image, the layer and the query."""
@@ -66,24 +55,32 @@ class DepthDesk:
         return getattr(self._page, trait).get("image_index") == self._page.image_index
 
     def _answer_layer(self) -> None:
-        self._submit("token layer", self._publish_layer)
+        self._ask_layer()
         self._submit("depth prefix", self._publish_prefix)
+        self._answer_view()
+
+    def _answer_view(self) -> None:
         self._answer_query()
+        self._answer_object()
 
     def _answer_query(self) -> None:
         if self._page.depth_view == "attention":
             self._submit("depth attention", self._publish_attention)
 
-    def _publish_layer(self) -> None:
-        self._page.publish(token_layer=self._source.about())
+    def _answer_object(self) -> None:
+        """Cut what is in view; while the threshold is dragged, the latest request is the one."""
+        found = self._page.depth_object
+        there = found and all(found[key] == value for key, value in self._cut_asked().items())
+        if self._page.depth_view == "object" and not there:
+            self._submit("depth object", self._publish_object)
 
     def _publish_norms(self) -> None:
         cache = self._source.cache
 
         def norms() -> dict[str, Any]:
             if not cache.blocks:
-                return {"note": _NO_TOKENS}
-            found = probes.token_norms(cache, around=self._seen(cache))
+                return {"note": NO_TOKENS}
+            _, found = self._measured(cache)
             parts = [
                 _in_order(norms[0], axis)
                 for norms, axis in zip(found.values, found.token_axes, strict=True)
@@ -94,7 +91,7 @@ class DepthDesk:
                 "prefix": [list(axis.prefix) if axis else [] for axis in found.token_axes],
                 "thresholds": found.thresholds,  # infinity travels as None
                 "blocks": list(cache.blocks),
-                "layers": _blocks_of_layers(cache),
+                "layers": blocks_of_layers(cache),
                 "embedded": None if found.embedded is None else float(np.median(found.embedded)),
                 "norms": [
                     {
@@ -117,8 +114,8 @@ class DepthDesk:
 
         def curves() -> dict[str, Any]:
             if not cache.blocks:
-                return {"note": _NO_TOKENS}
-            found = probes.token_statistics(cache, around=self._seen(cache))
+                return {"note": NO_TOKENS}
+            found = probes.token_statistics(cache, around=self._measured(cache)[0])
             within, among = (
                 found.statistics.index(f"{kind}-token variance") for kind in ("intra", "inter")
             )
@@ -159,14 +156,14 @@ class DepthDesk:
 
         def alike() -> dict[str, Any]:
             if not cache.blocks:
-                return {"note": _NO_TOKENS}
+                return {"note": NO_TOKENS}
             found = probes.cka(cache)
             return {"values": found.values, "samples": found.samples}
 
         self._answer("depth_cka", self._image(), alike)
 
     def _publish_prefix(self) -> None:
-        asked = {**self._image(), "layer": self._page.layer}
+        asked = self._selection()
 
         def maps() -> dict[str, Any]:
             record = self._record()
@@ -184,7 +181,7 @@ class DepthDesk:
 
     def _publish_attention(self) -> None:
         query = self._page.query
-        asked = {**self._image(), "layer": self._page.layer, "query": query}
+        asked = {**self._selection(), "query": query}
 
         def attention() -> dict[str, Any]:
             record, reference = self._record(), self._source.cache.placement.axis
@@ -201,28 +198,50 @@ class DepthDesk:
 
         self._answer("depth_attention", asked, attention)
 
+    def _cut_asked(self) -> dict[str, Any]:
+        """Say which object is asked about: the threshold plays a part only in what is left out."""
+        page = self._page
+        without = page.depth_without
+        threshold = page.depth_threshold if without else None
+        return {
+            **self._image(), "layer": page.layer, "without": without, "threshold": threshold
+        }  # fmt: skip
+
+    def _publish_object(self) -> None:
+        asked = self._cut_asked()
+
+        def cut() -> dict[str, Any]:
+            cache, layer = self._source.cache, self._source.layer()
+            if layer is None:
+                return {"note": NO_TOKENS}
+            out = None
+            if asked["without"]:
+                _, norms = self._measured(cache)
+                limit = asked["threshold"]
+                out = norms.outlier_map(layer) if limit is None else norms.laid_out(layer) > limit
+            found = probes.tokencut(cache, layer, of="tokens", without=out)
+            return {
+                "values": found.eigenvector,
+                "mask": found.mask,
+                "left_out": found.params["left_out"],
+                "note": " · ".join(found.notes),
+            }
+
+        self._answer("depth_object", asked, cut)
+
     def _record(self) -> AttentionRecord | None:
         attention, layer = self._source.cache.attention, self._page.layer
         return attention[layer] if layer < len(attention) else None
 
-    def _seen(self, cache: ActivationCache) -> Normalizations:
+    def _measured(self, cache: ActivationCache) -> tuple[Normalizations, probes.TokenNorms]:
         """Run the image once more for what its normalisation layers see, kept while it is shown."""
-        if self._around is None or self._around[0] is not cache:
-            self._around = (cache, normalizations(cache))
-        return self._around[1]
+        if self._norms is None or self._norms[0] is not cache:
+            around = normalizations(cache)
+            self._norms = (cache, around, probes.token_norms(cache, around=around))
+        return self._norms[1:]
 
     def _image(self) -> dict[str, int]:
         return {"image_index": self._page.image_index}
-
-    def _answer(
-        self, trait: str, asked: dict[str, int], make: Callable[[], dict[str, Any]]
-    ) -> None:
-        """Publish an answer, or in its place the reason why there is none."""
-        try:
-            answer = make()
-        except ValueError as error:  # other grids, no prefix tokens, unknown places
-            answer = {"note": str(error)}
-        self._page.publish(**{trait: {**asked, **answer}})
 
 
 def _in_order(norms: np.ndarray, axis: TokenAxis | None) -> tuple[np.ndarray, list[int]]:
@@ -232,14 +251,6 @@ def _in_order(norms: np.ndarray, axis: TokenAxis | None) -> tuple[np.ndarray, li
     prefix = len(axis.prefix)
     laid = np.concatenate([norms[:prefix], axis.laid_out(norms).ravel()])
     return laid, [prefix, axis.grid.rows, axis.grid.cols]
-
-
-def _blocks_of_layers(cache: ActivationCache) -> list[int | None]:
-    """Say for each layer of the page which block it shows; ``None`` for none."""
-    if not cache.attention:
-        return list(range(len(cache.blocks)))
-    around = (layer_around(record.name, cache.blocks) for record in cache.attention)
-    return [None if block < 0 else block for block in around]
 
 
 def _on_prefix(record: AttentionRecord, weights: np.ndarray) -> float | None:

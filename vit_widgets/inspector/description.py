@@ -101,14 +101,24 @@ def _count(number: int, noun: str) -> str:
 
 def predictions(cache: ActivationCache, most: int = 5) -> list[dict[str, Any]]:
     """List the likeliest classes of the first image: ``{label, probability}``; may be empty."""
-    if cache.logits is None:
+    if no_predictions(cache):
         return []
+    assert cache.logits is not None
     shares = cache.logits[0].softmax(dim=-1)
     best = shares.topk(min(most, len(shares)))
     return [
         {"label": label(cache.model, int(index)), "probability": float(share)}
         for share, index in zip(best.values, best.indices, strict=True)
     ]
+
+
+def no_predictions(cache: ActivationCache) -> str:
+    """Say why there is no likeliest class of the first image; empty where there is one."""
+    if cache.logits is None:
+        return "this model returns no class scores"
+    if not cache.logits[0].isfinite().all():
+        return "the class scores of this image hold NaN or infinity"
+    return ""
 
 
 def label(model: VisionModel, index: int) -> str:

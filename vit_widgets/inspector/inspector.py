@@ -45,7 +45,7 @@ _DEMO_OPENING = {"layer": 4, "head": 3}
 _ENTROPY = "mean entropy, nats"
 
 # Who answers in the tabs about tokens.
-_TOKEN_DESKS: Mapping[str, Callable[..., TokenDesk]] = {
+_TOKEN_DESKS: Mapping[str, type[TokenDesk[Any]]] = {
     "features": PatchFeatureDesk,
     "views": ViewDesk,
     "scatter": ScatterDesk,
@@ -117,7 +117,7 @@ class Inspector(InspectorPage):
         self._entropies: dict[int, list[float]] = {}
         self._worker: Worker | None = None
         self._desk: NeuronDesk | None = None
-        self._token_desks: dict[str, TokenDesk] = {}
+        self._token_desks: dict[str, TokenDesk[Any]] = {}
         begin = self._pictures.checked(view.get("image_index", 0))
         cache = self._pictures.captured(begin)  # the first picture is there when the cell ends
         self._anatomy = _Anatomy.of(cache)
@@ -322,13 +322,12 @@ class Inspector(InspectorPage):
 
     def _about(self, cache: ActivationCache) -> dict[str, Any]:
         """Collect the traits that say what the image in view is."""
-        classes = description.predictions(cache)
         about: dict[str, Any] = {
             "image": seen(cache),
             "subtitle": description.subtitle(cache),
             "layer_labels": [record.name for record in cache.attention],
-            "predictions": classes,
-            "predictions_note": "" if classes else "this model returns no class scores",
+            "predictions": description.predictions(cache),
+            "predictions_note": description.no_predictions(cache),
         }
         if not cache.attention:
             about["status"] = {**READY, "state": "cannot", "text": description.NO_ATTENTION}

@@ -11,8 +11,7 @@ from vit_widgets import probes
 from vit_widgets.activations import ActivationCache
 from vit_widgets.inspector.pictures import seen
 from vit_widgets.inspector.places import described, token_there
-from vit_widgets.inspector.tokens import TokenSource
-from vit_widgets.jobs import Job
+from vit_widgets.inspector.tokens import TokenDesk
 from vit_widgets.models import Grid, TokenAxis
 from vit_widgets.probes.patch_features import Features
 from vit_widgets.widgets import PatchFeatures
@@ -35,28 +34,8 @@ _ASKED_BY = {
 }
 
 
-class PatchFeatureDesk:
-    """Answers what a page asks about the features of patches.
-
-    Parameters
-    ----------
-    page
-        Whose selection is answered; the answers become its traits.
-    source
-        The tokens of the image in view.
-    submit
-        Hands a job of some kind to the page's worker; a waiting one of its kind is replaced.
-
-    Examples
-    --------
-    >>> desk = PatchFeatureDesk(page, source, worker.submit)           # doctest: +SKIP
-    >>> desk.observe(), desk.answer()                                  # doctest: +SKIP
-    """
-
-    def __init__(
-        self, page: PatchFeatures, source: TokenSource, submit: Callable[[str, Job], None]
-    ) -> None:
-        self._page, self._source, self._submit = page, source, submit
+class PatchFeatureDesk(TokenDesk[PatchFeatures]):
+    """Answers what a page asks about the features of patches."""
 
     def observe(self) -> None:
         """Answer every change of the selection from now on."""
@@ -69,14 +48,11 @@ class PatchFeatureDesk:
 
     def answer(self) -> None:
         """Say where the tokens lie, and answer for the view that is open."""
-        self._submit("token layer", self._publish_layer)
+        self._ask_layer()
         self._ask()
 
     def _ask(self) -> None:
         self._submit("patch features", getattr(self, f"_publish_{self._page.features_view}"))
-
-    def _publish_layer(self) -> None:
-        self._page.publish(token_layer=self._source.about())
 
     # --- similarity, and matches on another image -----------------------------------------------
 
@@ -91,14 +67,14 @@ class PatchFeatureDesk:
                 "values": found.values, "prefix": dict(found.prefix), "axis": self._described(axis)
             }  # fmt: skip
 
-        self._answer("similarity", {**asked, "of": of}, similarity)
+        self._answer_layer("similarity", {**asked, "of": of}, similarity)
         if onto < 0:
             return
         if self._page.onto_picture.get("onto") != onto:
             self._page.publish(
                 onto_picture={"onto": onto, "picture": seen(self._source.of_image(onto))[None]}
             )
-        self._answer(
+        self._answer_layer(
             "matches",
             {**asked, "onto": onto, "of": of},
             lambda layer: self._match(layer, self._source.of_image(onto), of),
@@ -151,7 +127,7 @@ class PatchFeatureDesk:
                 "note": " · ".join([*found.notes, *note]),
             }
 
-        self._answer("colours", {**asked, "foreground": foreground}, colours)
+        self._answer_layer("colours", {**asked, "foreground": foreground}, colours)
 
     def _publish_segments(self) -> None:
         k, asked, of = self._page.features_k, self._together(), self._of
@@ -166,7 +142,7 @@ class PatchFeatureDesk:
                 "note": " · ".join(note),
             }
 
-        self._answer("segments", {**asked, "k": k}, segments)
+        self._answer_layer("segments", {**asked, "k": k}, segments)
 
     def _captures(self) -> tuple[list[ActivationCache], int, list[str]]:
         """Give the images that are looked at as one set, which of them is in view, and a note."""
@@ -202,7 +178,7 @@ class PatchFeatureDesk:
             }
 
         asked = {**self._selection(), "of": of, "tau": tau, "refined": refined}
-        self._answer("object_cut", asked, object_)
+        self._answer_layer("object_cut", asked, object_)
 
     def _publish_class(self) -> None:
         top = self._page.features_top
@@ -217,7 +193,7 @@ class PatchFeatureDesk:
                 "note": " · ".join(found.notes),
             }
 
-        self._answer("class_patches", {**self._selection(), "top": top}, class_)
+        self._answer_layer("class_patches", {**self._selection(), "top": top}, class_)
 
     # --- where heads look -----------------------------------------------------------------------
 
@@ -238,7 +214,7 @@ class PatchFeatureDesk:
                 "note": " · ".join(found.notes),
             }
 
-        self._answer("head_weights", {**self._selection(), "query": self._page.query}, heads)
+        self._answer_layer("head_weights", {**self._selection(), "query": self._page.query}, heads)
 
     # --- answers --------------------------------------------------------------------------------
 
@@ -263,16 +239,12 @@ class PatchFeatureDesk:
         images = self._source.cache.images
         return int(images.shape[-2]), int(images.shape[-1])
 
-    def _answer(
+    def _answer_layer(
         self, trait: str, asked: Mapping[str, Any], make: Callable[[int], dict[str, Any]]
     ) -> None:
-        """Publish an answer for the layer, or in its place the reason why there is none."""
+        """Publish an answer for the layer; that of no layer is empty, `token_layer` says why."""
         layer = self._source.layer()
-        try:
-            answer = {} if layer is None else make(layer)
-        except ValueError as error:  # unknown places, tokens that are not numbers, too few patches
-            answer = {"note": str(error)}
-        self._page.publish(**{trait: {**asked, **answer}})
+        self._answer(trait, asked, lambda: {} if layer is None else make(layer))
 
     def _together(self) -> dict[str, Any]:
         return {**self._selection(), "of": self._of, "images": self._page.features_images}
@@ -280,6 +252,3 @@ class PatchFeatureDesk:
     @property
     def _of(self) -> Features:
         return "keys" if self._page.features_of == "keys" else "tokens"
-
-    def _selection(self) -> dict[str, int]:
-        return {"layer": self._page.layer, "image_index": self._page.image_index}

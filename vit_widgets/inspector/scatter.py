@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,8 +12,7 @@ import numpy as np
 
 from vit_widgets import probes
 from vit_widgets.inspector.attention import layer_maps
-from vit_widgets.inspector.tokens import TokenSource
-from vit_widgets.jobs import Job
+from vit_widgets.inspector.tokens import Submit, TokenDesk, TokenSource
 from vit_widgets.models import TokenAxis
 from vit_widgets.probes.kmeans import grouped
 from vit_widgets.probes.projection import Method
@@ -50,33 +49,17 @@ class Question:
         return (self.method, self.images, self.block)
 
 
-class ScatterDesk:
+class ScatterDesk(TokenDesk[TokenScatter]):
     """Answers what a page asks about tokens on a plane.
-
-    Parameters
-    ----------
-    page
-        Whose selection is answered; the answers become its traits.
-    source
-        The tokens of its images.
-    submit
-        Hands a job of some kind to the page's worker; a waiting one of its kind is replaced.
 
     Notes
     -----
     The frames of a PCA are turned onto each other from the first layer on, so that a frame is the
     same whichever way one came to it. t-SNE begins with that of the nearest layer that has one.
-
-    Examples
-    --------
-    >>> desk = ScatterDesk(page, source, worker.submit)                # doctest: +SKIP
-    >>> desk.observe(), desk.answer()                                  # doctest: +SKIP
     """
 
-    def __init__(
-        self, page: TokenScatter, source: TokenSource, submit: Callable[[str, Job], None]
-    ) -> None:
-        self._page, self._source, self._submit = page, source, submit
+    def __init__(self, page: TokenScatter, source: TokenSource, submit: Submit) -> None:
+        super().__init__(page, source, submit)
         self._frames: dict[tuple[Any, ...], probes.Projection] = {}
         self._run: Iterator[probes.Projection] | None = None
         self._last: probes.Projection | None = None  # of this run
@@ -103,15 +86,12 @@ class ScatterDesk:
     def answer(self) -> None:
         """Say where the tokens lie, and lay out those of the layer in view."""
         self._page.publish(scatter_going=True)
-        self._submit("token layer", self._publish_layer)
+        self._ask_layer()
         self._submit("scatter", self._begin)
 
     def _going_changed(self, _change: object) -> None:
         if self._page.scatter_going:
             self._submit("scatter", self._begin)
-
-    def _publish_layer(self) -> None:
-        self._page.publish(token_layer=self._source.about())
 
     # --- points -----------------------------------------------------------------------------------
 
@@ -302,11 +282,8 @@ class ScatterDesk:
         about = {
             "layer": asked.layer, "image_index": asked.image_index, "query": asked.query, "by": by,
         }  # fmt: skip
-        try:
-            answer = getattr(self, f"_by_{by}")(asked, self._tokens(asked))
-        except ValueError as error:  # tokens that are not numbers, fewer patches than clusters
-            answer = {"note": str(error)}
-        page.publish(scatter_values={**about, **answer})
+        make = getattr(self, f"_by_{by}")
+        self._answer("scatter_values", about, lambda: make(asked, self._tokens(asked)))
 
     def _by_norm(self, _asked: Question, tokens: probes.LayerTokens) -> dict[str, Any]:
         return {"values": np.linalg.norm(tokens.values.astype(np.float64), axis=1)}

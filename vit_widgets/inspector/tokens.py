@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.inspector.places import described, layer_around, token_there
+from vit_widgets.jobs import Job
 from vit_widgets.models import TokenAxis
 from vit_widgets.widgets.token_page import TokenPage
 
 NO_TOKENS = "No block of this model returns tokens that could be told apart."
 
+Submit = Callable[[str, Job], None]
+"""Hands a job of some kind to a page's worker; a waiting one of its kind is replaced."""
 
-class TokenDesk(Protocol):
-    """Answers what a page about tokens asks; made from the page, its tokens and its worker."""
-
-    def observe(self) -> None:
-        """Answer every change of the selection from now on."""
-
-    def answer(self) -> None:
-        """Answer for what is selected now."""
+Page = TypeVar("Page", bound=TokenPage)
 
 
 class TokenSource:
@@ -63,11 +60,7 @@ class TokenSource:
 
     def layers(self) -> list[int | None]:
         """Count the block of every layer that the page has, as :meth:`layer` does."""
-        cache = self.cache
-        if not cache.attention:
-            return list(range(len(cache.blocks)))
-        around = (layer_around(record.name, cache.blocks) for record in cache.attention)
-        return [block if block >= 0 else None for block in around]
+        return blocks_of_layers(self.cache)
 
     def axis(self) -> TokenAxis | None:
         """Where the tokens of the layer in view lie; ``None`` where that is not known."""
@@ -100,3 +93,61 @@ class TokenSource:
             "reference": {} if reference == known else reference or {},
             "note": note,
         }
+
+
+def blocks_of_layers(cache: ActivationCache) -> list[int | None]:
+    """Count the block around every attention, or every block of a model that has none."""
+    if not cache.attention:
+        return list(range(len(cache.blocks)))
+    around = (layer_around(record.name, cache.blocks) for record in cache.attention)
+    return [block if block >= 0 else None for block in around]
+
+
+class TokenDesk(ABC, Generic[Page]):
+    """Base of what answers a page about tokens.
+
+    Parameters
+    ----------
+    page
+        Whose selection is answered; the answers become its traits.
+    source
+        The tokens of its images.
+    submit
+        Hands a job of some kind to the page's worker; a waiting one of its kind is replaced.
+
+    Examples
+    --------
+    >>> desk = DepthDesk(page, source, worker.submit)                  # doctest: +SKIP
+    >>> desk.observe(), desk.answer()                                  # doctest: +SKIP
+    """
+
+    def __init__(self, page: Page, source: TokenSource, submit: Submit) -> None:
+        self._page, self._source, self._submit = page, source, submit
+
+    @abstractmethod
+    def observe(self) -> None:
+        """Answer every change of the selection from now on."""
+
+    @abstractmethod
+    def answer(self) -> None:
+        """Answer for what is selected now."""
+
+    def _ask_layer(self) -> None:
+        """Let the page know where the tokens of the layer in view lie."""
+        self._submit("token layer", self._publish_layer)
+
+    def _publish_layer(self) -> None:
+        self._page.publish(token_layer=self._source.about())
+
+    def _selection(self) -> dict[str, int]:
+        return {"layer": self._page.layer, "image_index": self._page.image_index}
+
+    def _answer(
+        self, trait: str, asked: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Publish an answer, or in its place the reason why there is none."""
+        try:
+            answer = make()
+        except ValueError as error:  # unknown places, tokens that are not numbers, too few patches
+            answer = {"note": str(error)}
+        self._page.publish(**{trait: {**asked, **answer}})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ import numpy as np
 from vit_widgets import probes
 from vit_widgets.activations.embedding import Embedded, PatchEmbedding
 from vit_widgets.inspector.attention import SENT_AHEAD, neighbours
-from vit_widgets.inspector.tokens import TokenSource
-from vit_widgets.jobs import Job
+from vit_widgets.inspector.tokens import Submit, TokenDesk, TokenSource
 from vit_widgets.probes.filter_scores import Score
 from vit_widgets.probes.local_view import checked_embedding, entries, lies_on
 from vit_widgets.widgets import TokenViews
@@ -19,32 +17,17 @@ from vit_widgets.widgets import TokenViews
 _SCORES: tuple[Score, ...] = ("contrast", "strength")
 
 
-class ViewDesk:
+class ViewDesk(TokenDesk[TokenViews]):
     """Answers what a page asks about views of tokens.
 
     Filters travel once, pixels once an image; another filter or layer is the page's own affair. A
     token asks for one row of weights at all levels, which is there already: no forward. What the
-    page has is equal to what it would get, and is not sent again.
-
-    Parameters
-    ----------
-    page
-        Whose selection is answered; the answers become its traits.
-    source
-        The tokens of the image in view.
-    submit
-        Hands a job of some kind to the page's worker; a waiting one of its kind is replaced.
-
-    Examples
-    --------
-    >>> desk = ViewDesk(page, source, worker.submit)                   # doctest: +SKIP
-    >>> desk.observe(), desk.answer()                                  # doctest: +SKIP
+    page has is equal to what it would get, and is not sent again. How far objects are from the rest
+    is asked while filters are sorted by it.
     """
 
-    def __init__(
-        self, page: TokenViews, source: TokenSource, submit: Callable[[str, Job], None]
-    ) -> None:
-        self._page, self._source, self._submit = page, source, submit
+    def __init__(self, page: TokenViews, source: TokenSource, submit: Submit) -> None:
+        super().__init__(page, source, submit)
         # what was found last, by what was asked
         self._weights: tuple[tuple[Any, ...], probes.ViewWeights] | None = None
         self._entries: tuple[int, Embedded | None, tuple[str, ...]] | None = None
@@ -57,15 +40,14 @@ class ViewDesk:
             lambda _change: self._ask_rows(), ["query", "pins", "views_residual", "views_heads"]
         )
         self._page.observe(lambda _change: self._ask_rows_of_head(), ["head"])
+        self._page.observe(lambda _change: self._ask_separation(), ["views_sort", "token_mask"])
 
     def answer(self) -> None:
         """Say where the tokens lie, and send what the page has not yet."""
         self._ask_layer()
         self._submit("view image", self._publish_image)
+        self._ask_separation()
         self._ask_rows()
-
-    def _ask_layer(self) -> None:
-        self._submit("token layer", self._publish_layer)
 
     def _ask_rows(self) -> None:
         self._submit("view rows", self._publish_rows)
@@ -74,8 +56,9 @@ class ViewDesk:
         if self._page.views_heads == "one":
             self._ask_rows()
 
-    def _publish_layer(self) -> None:
-        self._page.publish(token_layer=self._source.about())
+    def _ask_separation(self) -> None:
+        if self._page.views_sort == "separation":
+            self._submit("view separation", self._publish_separation)
 
     def _publish_image(self) -> None:
         index = self._page.image_index
@@ -93,6 +76,21 @@ class ViewDesk:
             views_filters={"weights": found.filters, "bias": found.bias, "path": found.path},
             views_image={"image_index": index, "pixels": pixels, "scores": scores},
         )
+
+    def _publish_separation(self) -> None:
+        index = self._page.image_index
+        objects = self._page.objects(index)
+        if objects is None:
+            return  # the page says that none are drawn
+        asked = {"image_index": index, "objects": objects}
+        try:
+            found = probes.filter_scores(
+                self._source.cache, by="separation", mask=objects.astype(bool)
+            )
+        except ValueError as error:  # no filters, other patches than theirs, an object everywhere
+            self._page.publish(views_separation={**asked, "note": str(error)})
+            return
+        self._page.publish(views_separation={**asked, "scores": found.values})
 
     def _publish_rows(self) -> None:
         page, cache = self._page, self._source.cache

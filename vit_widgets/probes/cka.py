@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
+from vit_widgets.probes.one_thread import one_thread
 from vit_widgets.probes.patch_tokens import patch_tokens
 
 Of = Literal["patches", "prefix", "all"]
@@ -95,7 +95,7 @@ def cka(
     >>> cka(cache).values.shape                                        # doctest: +SKIP
     (6, 6)
     """
-    with threadpool_limits(1, "blas"):
+    with one_thread():
         mine, theirs = _both(cache, other, of, unbiased)
         values = mine @ theirs.T / _scales(mine, theirs)
     if not unbiased:
@@ -151,7 +151,7 @@ class CKASum:
             As :func:`cka` does, and if the batch is of other models than those before it.
         """
         models = (cache.model.name, (other or cache).model.name)
-        with threadpool_limits(1, "blas"):
+        with one_thread():
             mine, theirs = _both(cache, other, self._of, unbiased=True)
             between = mine @ theirs.T
             own = ((mine**2).sum(axis=1), (theirs**2).sum(axis=1))
@@ -235,10 +235,10 @@ def _grams(cache: ActivationCache, of: Of, unbiased: bool) -> np.ndarray:
         tokens, rounding = _tokens(cache, layer, of)
         if len(tokens) < _LEAST[unbiased]:
             what, least = ("unbiased, " * unbiased), "four" if unbiased else "two"
-            kind = "patches" if of == "patches" else "tokens"
+            one, more = ("patch", "patches") if of == "patches" else ("token", "tokens")
             msg = (
-                f"{len(tokens)} {kind} say nothing of how alike layers are; {what}{least} are the "
-                "least"
+                f"{len(tokens)} {one if len(tokens) == 1 else more} cannot tell how alike layers "
+                f"are; {what}{least} are the least"
             )
             raise ValueError(msg)
         if grams and len(tokens) ** 2 != grams[0].size:

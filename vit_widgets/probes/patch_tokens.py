@@ -75,13 +75,17 @@ def patch_tokens(cache: ActivationCache, layer: int, image: int = 0) -> PatchTok
         msg = f"image {image} is out of range: there are 0 to {len(tokens) - 1}"
         raise IndexError(msg)
     axis = cache.token_axes[layer]
+    mine = tokens[image]
     if axis is None or axis.grid is None:
+        broken = int((~torch.isfinite(mine)).any(dim=-1).sum())
         msg = (
-            f"where the tokens of layer {layer} lie on the image is not known, so its patches "
+            f"{broken} of the {len(mine)} tokens of layer {layer} hold NaN or infinity, so where "
+            "they lie on the image is not known; look for the first layer that does"
+            if broken
+            else f"where the tokens of layer {layer} lie on the image is not known, so its patches "
             "cannot be told; cache.tokens has them as the model gives them"
         )
         raise ValueError(msg)
-    mine = tokens[image]
     # NumPy has no bfloat16, and what is computed from half precision should not round again
     values = (mine if mine.dtype == torch.float64 else mine.float()).cpu().numpy()
     patches = np.moveaxis(axis.laid_out(values.T), 0, -1).reshape(axis.grid.size, -1)

@@ -13,6 +13,7 @@ from scipy.linalg import orthogonal_procrustes
 from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
+from vit_widgets.probes.one_thread import one_thread
 from vit_widgets.probes.patch_tokens import checked_layer, patch_tokens
 from vit_widgets.probes.pca_colors import principal_directions
 
@@ -243,7 +244,7 @@ def projections(
         raise ValueError(msg)
     if start is not None:
         _check_same(start, tokens)
-    with threadpool_limits(1):
+    with one_thread():
         plane, explained = _plane(tokens.values, start)
     if method == "pca":
         yield _laid_out(tokens, plane, method, start, explained=explained)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import linalg, ndimage
 
 from vit_widgets.activations import ActivationCache
@@ -27,7 +28,7 @@ class TokenCut:
     ----------
     eigenvector
         Second smallest generalised eigenvector, positive on the side of the object, float64
-        (row, col), of ``vᵀ D v = 1``.
+        (row, col), of ``vᵀ D v = 1``; NaN at patches that were left out.
     eigenvalue
         Its eigenvalue, in [0, 2]; near 0 where the graph all but falls apart.
     bipartition
@@ -130,6 +131,7 @@ def tokencut(
     of: Features = "keys",
     binary: bool = True,
     eps: float = WEAK,
+    without: ArrayLike | None = None,
 ) -> TokenCut:
     """Find the most salient object by a normalised cut of the patches.
 
@@ -147,7 +149,7 @@ def tokencut(
     of
         What patches are compared by: ``"keys"`` of the attention, all heads beside each other, or
         ``"tokens"``, the residual stream after the block.
-    binary, eps
+    binary, eps, without
         As in :func:`cut`.
 
     Returns
@@ -168,15 +170,21 @@ def tokencut(
     keys and -1 are the defaults: what the last block returns is already turned towards the class.
     In earlier layers tokens can be the better choice; :func:`object_iou` tells for a model.
 
+    Patches of large norm, which some models use as scratch space (Darcet et al. 2024), are much
+    alike and can be cut off in the object's place; `without` leaves them out.
+
     Examples
     --------
     >>> found = tokencut(cache)                                        # doctest: +SKIP
     >>> found.mask.shape, found.box                                    # doctest: +SKIP
     ((12, 12), (24, 36, 108, 96))
+    >>> out = token_norms(cache).outlier_map(5)                        # doctest: +SKIP
+    >>> tokencut(cache, 5, of="tokens", without=out).params["left_out"]  # doctest: +SKIP
+    3
     """
     found = patch_features(cache, layer, image, of)
     size = (int(cache.images.shape[-2]), int(cache.images.shape[-1]))
-    answer = cut(found.patches, found.grid, tau, binary, eps, size)
+    answer = cut(found.patches, found.grid, tau, binary, eps, size, without)
     where = {"model": cache.model.name, "layer": found.layer, "image": image, "of": of}
     return replace(answer, params={**where, **answer.params})
 
@@ -188,6 +196,7 @@ def cut(
     binary: bool = True,
     eps: float = WEAK,
     size: tuple[int, int] | None = None,
+    without: ArrayLike | None = None,
 ) -> TokenCut:
     """Cut patches in two by features that are at hand.
 
@@ -206,6 +215,10 @@ def cut(
         Weight of all other pairs, between 0 and 1.
     size
         Height and width of the picture, which the box does not leave; default what the grid covers.
+    without
+        Patches to leave out of the graph, bool (row, col), as
+        :meth:`~vit_widgets.probes.TokenNorms.outlier_map` gives them: the others are cut as if
+        these were not there. Their features are not looked at.
 
     Returns
     -------
@@ -216,7 +229,8 @@ def cut(
     ValueError
         For features that are no (patch, feature) of the grid or not finite, fewer than three
         patches, a patch that is 0; a `tau` or `eps` out of range, or a `tau` that all pairs of
-        patches exceed, or no pair.
+        patches exceed, or no pair; a `without` that is not bool (row, col) of the grid, or leaves
+        fewer than three.
 
     Notes
     -----
@@ -235,13 +249,14 @@ def cut(
             f"give ({grid.size}, feature), a row for each patch"
         )
         raise ValueError(msg)
-    weights = affinity(features, tau, binary, eps)
-    value, vector = second_eigenvector(weights)
-    vector = vector.reshape(grid.rows, grid.cols)
-    above = vector > vector.mean()
-    seed = np.unravel_index(np.abs(vector).argmax(), vector.shape)
+    stays = _staying(without, grid)
+    value, found = second_eigenvector(affinity(features[stays.ravel()], tau, binary, eps))
+    vector = np.full(stays.shape, np.nan)
+    vector[stays] = found
+    above = vector > found.mean()  # NaN never is
+    seed = np.unravel_index(np.nanargmax(np.abs(vector)), vector.shape)
     if not above[seed]:  # the seed is of the object, whatever the sign that a solver gives
-        vector, above = -vector, ~above
+        vector, above = -vector, stays & ~above
     parts, _ = ndimage.label(above)
     mask = parts == parts[seed]
     rows, cols = np.nonzero(mask)
@@ -258,8 +273,28 @@ def cut(
         patch_box(grid, *corners, size),
         grid,
         tuple(notes),
-        params={"tau": tau, "binary": binary, "eps": eps},
+        params={"tau": tau, "binary": binary, "eps": eps, "left_out": int((~stays).sum())},
     )
+
+
+def _staying(without: ArrayLike | None, grid: Grid) -> np.ndarray:
+    """Say which patches are cut: bool (row, col)."""
+    shape = (grid.rows, grid.cols)
+    out = np.zeros(shape, bool) if without is None else np.asarray(without)
+    if out.shape != shape or out.dtype != bool:
+        msg = (
+            f"without of shape {out.shape} and type {out.dtype} does not say which of {grid.rows} "
+            f"x {grid.cols} patches to leave out; give bool (row, col), True for those"
+        )
+        raise ValueError(msg)
+    if out.any() and out.size - out.sum() < 3:
+        msg = (
+            f"without leaves {out.size - int(out.sum())} of {out.size} patches: at least three "
+            "must stay to be cut in two"
+        )
+        raise ValueError(msg)
+    stays: np.ndarray = ~out
+    return stays
 
 
 def affinity(patches: np.ndarray, tau: float, binary: bool = True, eps: float = WEAK) -> np.ndarray:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache, AttentionRecord
 from vit_widgets.models import TokenAxis
+from vit_widgets.probes.one_thread import one_thread
 
 Heads = int | Literal["mean", "own"]
 
@@ -174,7 +174,7 @@ def _chain(
     assert axis.grid is not None
     first = records[0].weights(image, head=0)
     levels = [np.eye(axis.size, dtype=first.dtype)[:, len(axis.prefix) :]]
-    with threadpool_limits(1, "blas"):
+    with one_thread():
         for record in records:
             chosen = [heads] if isinstance(heads, int) else range(record.heads)
             weights = sum(record.weights(image, head=one) for one in chosen) / len(chosen)

@@ -97,8 +97,12 @@ class PatchFeatures(TokenPage):
     _esm = STATIC / "patch_features.js"
     _said = ("layer", "query", "image_index")
     selection = (
-        'features_view="{features_view}", features_of="{features_of}", features_k={features_k}, '
-        "features_tau={features_tau}"
+        'features_view="{features_view}", features_of="{features_of}", '
+        'features_onto={features_onto}, features_images="{features_images}", '
+        "features_foreground={features_foreground}, features_k={features_k}, "
+        "features_tau={features_tau}, features_refined={features_refined}, "
+        "features_top={features_top}, features_mass={features_mass}, "
+        'features_heads="{features_heads}"'
     )
 
     features_view = traitlets.Enum(_VIEWS, "similarity").tag(sync=True)

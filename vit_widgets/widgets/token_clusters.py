@@ -85,6 +85,12 @@ class TokenClusters(TokenMask):
 
     _esm = STATIC / "token_clusters.js"
     _said = ("layer", "image_index", "clusters_version")
+    selection = (
+        'clusters_of="{clusters_of}", clusters_reach={clusters_reach}, '
+        'clusters_version="{clusters_version}", clusters_compared={clusters_compared}, '
+        "clusters_cells={clusters_cells}, clusters_dropped={clusters_dropped}, "
+        "clusters_seed={clusters_seed}"
+    )
 
     clusters_of = traitlets.Enum(("patches", "objects"), "patches").tag(sync=True)
     clusters_reach = traitlets.Float(1.0, min=0.1, max=3.0).tag(sync=True)

@@ -9,10 +9,10 @@ from PIL import Image
 from vit_widgets import export
 from vit_widgets.widgets.base import STATIC
 from vit_widgets.widgets.token_page import TokenPage
-from vit_widgets.widgets.traits import Answer, floats
+from vit_widgets.widgets.traits import Answer, floats, marks
 from vit_widgets.widgets.wire import unpack
 
-_VIEWS = ("norms", "attention")
+_VIEWS = ("norms", "attention", "object")
 
 
 class TokenDepth(TokenPage):
@@ -26,11 +26,12 @@ class TokenDepth(TokenPage):
     Attributes
     ----------
     depth_view : str
-        What lies over the image: ``"norms"`` of its patches, or the ``"attention"`` of the query.
+        What lies over the image: ``"norms"`` of its patches, the ``"attention"`` of the query, or
+        the ``"object"`` that the patches are cut into.
     depth_threshold : float or None
         From which norm on a patch stands out, in every layer; ``None``: what `depth_norms` says.
     depth_without : bool
-        Whether the patches that stand out are left out of maps and attention.
+        Whether the patches that stand out are left out of maps, attention and the object.
     depth_beside : int or None
         A second block that is marked, to compare with.
     depth_norms : dict
@@ -55,6 +56,11 @@ class TokenDepth(TokenPage):
     depth_prefix : dict
         ``{layer, image_index, names, values, prefix, note}``: the same for each prefix token,
         `values` float (prefix, row, col), `prefix` a list.
+    depth_object : dict
+        ``{layer, image_index, without, threshold, values, mask, left_out, note}``: the object of
+        the layer's tokens; `without` and `threshold` are the settings that it answers, `threshold`
+        ``None`` for what `depth_norms` says, and where nothing is left out. `values` float (row,
+        col), the eigenvector of the cut, NaN at the `left_out` patches; `mask` bool (row, col).
 
     Notes
     -----
@@ -71,6 +77,10 @@ class TokenDepth(TokenPage):
 
     _esm = STATIC / "token_depth.js"
     _said = ("layer", "query", "image_index")
+    selection = (
+        'depth_view="{depth_view}", depth_threshold={depth_threshold}, '
+        "depth_without={depth_without}, depth_beside={depth_beside}"
+    )
 
     depth_view = traitlets.Enum(_VIEWS, "norms").tag(sync=True)
     depth_threshold = traitlets.Float(None, allow_none=True, min=0).tag(sync=True)
@@ -95,6 +105,11 @@ class TokenDepth(TokenPage):
     depth_prefix = Answer(
         "What the prefix tokens attend to.", ("layer", "image_index"),
         names=[], values=floats("prefix", "row", "col"), prefix=[], note="",
+    )  # fmt: skip
+    depth_object = Answer(
+        "The object that the patches of the layer are cut into.", ("layer", "image_index"),
+        without=False, threshold=None, values=floats("row", "col"), mask=marks("row", "col"),
+        left_out=0, note="",
     )  # fmt: skip
 
     def picture(self) -> Image.Image | None:

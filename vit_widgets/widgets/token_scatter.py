@@ -72,6 +72,10 @@ class TokenScatter(TokenMask):
 
     _esm = STATIC / "token_scatter.js"
     _said = ("layer", "query", "image_index")
+    selection = (
+        'scatter_method="{scatter_method}", scatter_span="{scatter_span}", '
+        'scatter_colour="{scatter_colour}", scatter_k={scatter_k}'
+    )
 
     scatter_method = traitlets.Enum(METHODS, "pca").tag(sync=True)
     scatter_methods = traitlets.List(traitlets.Enum(METHODS), ["pca", "tsne"]).tag(sync=True)

@@ -11,9 +11,11 @@ from PIL import Image
 
 from vit_widgets import export
 from vit_widgets.widgets.base import STATIC, Indices
-from vit_widgets.widgets.token_page import TokenPage
+from vit_widgets.widgets.token_mask import TokenMask, whole_numbers
 from vit_widgets.widgets.traits import Answer, floats
 from vit_widgets.widgets.wire import pack_maps, pack_signed_maps, unpack
+
+_SORTS = ("index", "contrast", "strength", "separation")
 
 
 def _signed(*axes: str) -> Callable[[Any], dict[str, Any]]:
@@ -47,7 +49,7 @@ def _of_rank(value: Any, axes: tuple[str, ...]) -> np.ndarray:
     return array
 
 
-class TokenViews(TokenPage):
+class TokenViews(TokenMask):
     """Views of tokens: a filter of the patch embedding, the image, and where attention leads.
 
     The page multiplies them itself: another filter or layer asks for nothing. It asks nothing of a
@@ -69,7 +71,8 @@ class TokenViews(TokenPage):
     views_heads : str
         ``"mean"`` of all heads, ``"one"`` (`head`, in every layer), or the feature's ``"own"``.
     views_sort : str
-        ``"index"``, ``"contrast"`` or ``"strength"``.
+        ``"index"``, ``"contrast"``, ``"strength"``, or ``"separation"`` of the objects that are
+        drawn from the rest.
     views_thumbnails : str
         ``"views"`` of the image in view, or the ``"filters"`` themselves.
     views_filters : dict
@@ -78,6 +81,9 @@ class TokenViews(TokenPage):
     views_image : dict
         ``{image_index, pixels, scores, note}``: `pixels` float (channel, row, col) as the model
         takes them; `scores` from ``"contrast"`` and ``"strength"`` to one number a filter.
+    views_separation : dict
+        ``{image_index, objects, scores, note}``: one number a filter, how far its sums over all
+        `objects` (whole numbers (row, col), the `token_mask` that is answered) lie from the rest.
     views_rows : dict
         ``{image_index, head, residual, heads, tokens, rows, head_count, note}``: `rows` float
         (token, head, level, patch), how much each patch has in the view of each of `tokens`; one
@@ -90,7 +96,8 @@ class TokenViews(TokenPage):
 
     Notes
     -----
-    Other attributes are those of :class:`~vit_widgets.widgets.token_page.TokenPage`.
+    Other attributes are those of :class:`~vit_widgets.widgets.token_page.TokenPage` and
+    :class:`~vit_widgets.widgets.token_mask.TokenMask`.
 
     Examples
     --------
@@ -102,6 +109,12 @@ class TokenViews(TokenPage):
 
     _esm = STATIC / "token_views.js"
     _said = ("layer", "query", "views_filter")
+    selection = (
+        "views_filter={views_filter}, views_pins={views_pins}, "
+        'views_display="{views_display}", views_scale="{views_scale}", '
+        'views_residual={views_residual}, views_heads="{views_heads}", '
+        'views_sort="{views_sort}", views_thumbnails="{views_thumbnails}"'
+    )
 
     views_filter = traitlets.Int(0, min=0).tag(sync=True)
     views_pins = Indices("views_filter", most=8, doc="Filters held for comparison.")
@@ -109,7 +122,7 @@ class TokenViews(TokenPage):
     views_scale = traitlets.Enum(("per view", "shared"), "per view").tag(sync=True)
     views_residual = traitlets.Bool(default_value=True).tag(sync=True)
     views_heads = traitlets.Enum(("mean", "one", "own"), "mean").tag(sync=True)
-    views_sort = traitlets.Enum(("index", "contrast", "strength"), "index").tag(sync=True)
+    views_sort = traitlets.Enum(_SORTS, "index").tag(sync=True)
     views_thumbnails = traitlets.Enum(("views", "filters"), "views").tag(sync=True)
     views_filters = Answer(
         "The filters of the patch embedding.", (),
@@ -118,6 +131,10 @@ class TokenViews(TokenPage):
     views_image = Answer(
         "The image as the model takes it.", ("image_index",),
         pixels=_signed("channel", "row", "col"), scores={}, note="",
+    )  # fmt: skip
+    views_separation = Answer(
+        "How far the objects are from the rest, by filter.", ("image_index",),
+        objects=whole_numbers, scores=[], note="",
     )  # fmt: skip
     views_rows = Answer(
         "How much patches have in the views of tokens.", ("image_index", "head"),

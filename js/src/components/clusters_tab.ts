@@ -19,19 +19,17 @@ import { objectPixels, objectsOf, present } from "../lib/token_mask";
 import { isPacked, unpack } from "../lib/wire";
 import { drawClusterCurves } from "./clusters_curves";
 import { drawClusterVersions } from "./clusters_versions";
-import { attribute, context2d, el, listen, setText } from "./dom";
-import { saveCanvas } from "./download";
-import { drawImageStrip } from "./image_strip";
+import { attribute, el, listen, section, setNote, setText } from "./dom";
 import type { OpenTab } from "./inspector";
-import { drawLayerSlider } from "./layer_slider";
 import { drawMaskBrush } from "./mask_brush";
 import { slider } from "./overlay_controls";
-import { type OverlayScene, paintOverlay } from "./overlay_painter";
+import type { OverlayScene } from "./overlay_painter";
 import { drawPatchStage } from "./patch_stage";
 import { photoCache } from "./photo";
+import { rgbaPixels } from "./pixels";
+import { saveScenes } from "./save_scenes";
 import { segmented } from "./segmented";
-import { drawTokenChips } from "./token_chips";
-import { drawTokenFrame } from "./token_tab";
+import { drawTokenChoices, drawTokenFrame } from "./token_tab";
 import type { View } from "./view";
 
 const MOST_LISTED = 24;
@@ -147,9 +145,8 @@ export function drawClustersTab(
     const tokens = tokensOf(store);
     if (brush.inHand.get() !== null && tokens) {
       // what is drawn lies on the image as it is
-      const { rows, cols } = tokens.reference;
       return {
-        cells: imageData(objectPixels(objectsOf(store, tokens.reference)), cols, rows),
+        cells: rgbaPixels(objectPixels(objectsOf(store, tokens.reference)), tokens.reference.cols),
         map: tokens.reference,
       };
     }
@@ -161,7 +158,7 @@ export function drawClustersTab(
     const [rows, cols] = shape;
     return {
       ...photo,
-      cells: imageData(clusterPixels(codes, rows, cols), cols * DETAIL, rows * DETAIL),
+      cells: rgbaPixels(clusterPixels(codes, rows, cols), cols * DETAIL),
     };
   }
   const stage = drawPatchStage(look, view, {
@@ -169,14 +166,7 @@ export function drawClustersTab(
     over,
   });
   const brush = drawMaskBrush(brushes, view, stage.element);
-  drawTokenChips(
-    chips,
-    view,
-    () => tokensOf(store),
-    (paint) => view.paintOn(["token_layer"], paint),
-  );
-  drawImageStrip(images, view);
-  drawLayerSlider(layers, view);
+  drawTokenChoices(view, { chips, images, layers });
   const drawCurves = drawClusterCurves(plots, view, curves);
   const drawVersions = drawClusterVersions(versions, view, curves);
 
@@ -256,16 +246,12 @@ export function drawClustersTab(
     const [found, answer, shown] = [clusters(), curves(), picture()];
     setText(what, WHAT[store.get("clusters_of")]);
     setText(eps, found && !found.note ? `Neighbours lie within ${found.eps.toPrecision(3)}.` : "");
-    const words = [current(store)?.note, found?.note || answer?.note].filter(Boolean).join(" · ");
-    setText(note, words);
-    note.hidden = words === "";
-    setText(altered, shown ? shown.note || capitalised(shown.words) : "");
-    altered.hidden = altered.textContent === "";
+    setNote(note, found?.note || answer?.note || current(store)?.note || "");
+    setNote(altered, shown ? shown.note || capitalised(shown.words) : "");
     numbers.replaceChildren(...(found ? lines(found) : []));
     setText(mask, maskWords(answer));
     const said = store.get("clusters_guess") as Partial<ClusterGuess>;
-    setText(guessNote, said.note ?? "");
-    guessNote.hidden = guessNote.textContent === "";
+    setNote(guessNote, said.note ?? "");
     const left = answer ? answer.total - answer.done : 0;
     const measuring = store.get("clusters_measuring");
     setText(progress, left > 0 ? `${answer?.done} of ${answer?.total} layers` : "");
@@ -311,20 +297,11 @@ export function drawClustersTab(
       return [found.image_index, found.layer, found.clustered, found.version].join(":");
     },
     problem: () => "",
-    async savePng() {
-      const canvas = el("canvas");
-      const scene = stage.scene();
-      const side = 1200;
-      const aspect = scene.photo ? scene.photo.width / scene.photo.height : 1;
-      canvas.width = Math.round(side * Math.min(1, aspect));
-      canvas.height = Math.round(side / Math.max(1, aspect));
-      const box = { x: 0, y: 0, width: canvas.width, height: canvas.height };
-      paintOverlay(context2d(canvas), box, 2, scene);
-      await saveCanvas(
-        canvas,
+    savePng: () =>
+      saveScenes(
+        [stage.scene()],
         `clusters-${store.get("clusters_version")}-layer-${store.get("layer")}.png`,
-      );
-    },
+      ),
   };
 }
 
@@ -340,11 +317,6 @@ function reach(view: View<TokenClustersState>): HTMLElement {
   return slider(view, "clusters_reach", { min: 0.1, max: 2, label: "eps" }, words);
 }
 
-function section(title: string, ...children: HTMLElement[]): HTMLElement {
-  const bar = el("div", "vw-bar", {}, el("span", "vw-title", {}, title));
-  return el("section", "vw-section", {}, bar, ...children);
-}
-
 function entry(swatch: HTMLElement, name: string, value: string): HTMLElement {
   const [words, number] = [el("span", "vw-muted", {}, name), el("span", "vw-number", {}, value)];
   return el("div", "vw-control", {}, swatch, words, number);
@@ -356,10 +328,4 @@ function two(value: number): string {
 
 function capitalised(words: string): string {
   return words && `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
-}
-
-function imageData(rgba: Uint8ClampedArray, cols: number, rows: number): ImageData {
-  const image = new ImageData(cols, rows);
-  image.data.set(rgba);
-  return image;
 }

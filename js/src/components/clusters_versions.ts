@@ -2,7 +2,7 @@
 import { type AlteredVersion, type ClusterCurves, VERSION, VERSIONS } from "../lib/clusters";
 import type { TokenClustersState } from "../lib/state";
 import { line } from "./clusters_curves";
-import { attribute, el, listen, setText } from "./dom";
+import { attribute, el, listen, setNote, setText } from "./dom";
 import { slider } from "./overlay_controls";
 import type { View } from "./view";
 
@@ -18,7 +18,7 @@ export function drawClusterVersions(
   element.append(list, settings);
   const rows = VERSIONS.map((version) => {
     const { text } = VERSION[version];
-    const box = el("input", "vw-check", { type: "checkbox", "aria-label": `curve of ${text}` });
+    const box = el("input", "", { type: "checkbox", "aria-label": `curve of ${text}` });
     const paint = el("button", "vw-chip", { type: "button" }, "paint");
     attribute(paint, { "aria-label": `paint ${text}` });
     const note = el("p", "vw-note", { role: "status" });
@@ -60,8 +60,7 @@ export function drawClusterVersions(
       box.checked =
         version === "original" || store.get("clusters_compared").includes(version as never);
       attribute(paint, { "aria-pressed": String(version === store.get("clusters_version")) });
-      setText(note, answer?.notes[version] ?? "");
-      note.hidden = note.textContent === "";
+      setNote(note, answer?.notes[version] ?? "");
     }
     setText(again, `seed ${store.get("clusters_seed")}: again`);
     attribute(again, { "aria-label": `draw again, seed ${store.get("clusters_seed")} now` });

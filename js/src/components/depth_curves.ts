@@ -4,7 +4,7 @@ import { plain } from "../lib/format";
 import type { TokenDepthState } from "../lib/state";
 import type { DepthModel } from "./depth_model";
 import { DEPTH_KEYS } from "./depth_model";
-import { attribute, el, listen, setText } from "./dom";
+import { attribute, el, listen, setNote } from "./dom";
 import type { View } from "./view";
 
 export function drawDepthCurves(
@@ -93,8 +93,7 @@ export function drawDepthCurves(
     const [at, beside] = [model.at(), store.get("depth_beside")];
     grid.replaceChildren(...plots.map((plot) => figure(plot, at, beside)));
     const words = model.curves()?.note ?? "";
-    setText(note, words);
-    note.hidden = words === "";
+    setNote(note, words);
   }
   view.paintOn([...DEPTH_KEYS, "depth_curves"], draw);
 }

@@ -3,10 +3,12 @@
 import {
   type BlockNorms,
   blocksOf,
+  cutAs,
   type DepthAttention,
   type DepthCka,
   type DepthCurves,
   type DepthNorms,
+  type DepthObject,
   type DepthPrefix,
   standing,
 } from "../lib/depth";
@@ -32,6 +34,7 @@ export interface DepthModel {
   cka(): DepthCka | null;
   attention(): DepthAttention | null;
   prefix(): DepthPrefix | null;
+  object(): DepthObject | null;
   /** Shows a block, where a layer does. */
   show(block: number): void;
 }
@@ -39,10 +42,10 @@ export interface DepthModel {
 export function depthModel({ store }: View<TokenDepthState>): DepthModel {
   type Selected = "layer" | "query" | "image_index";
   /** An answer that is about what is selected, or null. */
-  function mine<T>(
-    trait: "depth_norms" | "depth_curves" | "depth_cka" | "depth_attention" | "depth_prefix",
-    of: readonly Selected[],
-  ): T | null {
+  type About =
+    | ("depth_norms" | "depth_curves" | "depth_cka")
+    | ("depth_attention" | "depth_prefix" | "depth_object");
+  function mine<T>(trait: About, of: readonly Selected[]): T | null {
     const found = store.get(trait) as Partial<Record<Selected, number>>;
     return of.every((key) => found[key] === store.get(key)) ? (found as T) : null;
   }
@@ -75,6 +78,11 @@ export function depthModel({ store }: View<TokenDepthState>): DepthModel {
     cka: () => mine<DepthCka>("depth_cka", ["image_index"]),
     attention: () => mine<DepthAttention>("depth_attention", ["layer", "query", "image_index"]),
     prefix: () => mine<DepthPrefix>("depth_prefix", ["layer", "image_index"]),
+    object() {
+      const found = mine<DepthObject>("depth_object", ["layer", "image_index"]);
+      const asked = [store.get("depth_without"), store.get("depth_threshold")] as const;
+      return found && cutAs(found, ...asked) ? found : null;
+    },
     show(block) {
       const layer = norms()?.layers.indexOf(block) ?? -1;
       if (layer >= 0) store.set("layer", layer);

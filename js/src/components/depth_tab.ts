@@ -1,8 +1,9 @@
 // Norms and layers: the picture with the norms of its patches, or what the query attends to, and
 // beside it how all of that changes with depth.
-import { type DepthView, leaveOut, rangeHeat, weightHeat } from "../lib/depth";
+import { type DepthObject, type DepthView, leaveOut, rangeHeat, weightHeat } from "../lib/depth";
 import { plain, weight } from "../lib/format";
 import { type Place, placeIn } from "../lib/geometry";
+import { signedHeat } from "../lib/patch_features";
 import type { TokenDepthState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
 import { isPacked, unpack } from "../lib/wire";
@@ -11,27 +12,38 @@ import { drawDepthHistogram } from "./depth_histogram";
 import { drawDepthMatrix } from "./depth_matrix";
 import { DEPTH_KEYS, depthModel } from "./depth_model";
 import { drawDepthPrefix } from "./depth_prefix";
-import { attribute, context2d, el, listen, setText } from "./dom";
-import { saveCanvas } from "./download";
-import { drawImageStrip } from "./image_strip";
+import { attribute, el, listen, section, setNote, setText } from "./dom";
 import type { OpenTab } from "./inspector";
-import { drawLayerSlider } from "./layer_slider";
 import { drawImageControls } from "./overlay_controls";
-import { type OverlayScene, paintOverlay } from "./overlay_painter";
+import type { OverlayScene } from "./overlay_painter";
 import { drawPatchStage } from "./patch_stage";
+import { saveScenes } from "./save_scenes";
 import { segmented } from "./segmented";
-import { drawTokenChips } from "./token_chips";
-import { drawTokenFrame } from "./token_tab";
+import { drawTokenChoices, drawTokenFrame } from "./token_tab";
 import type { View } from "./view";
 
 const VIEWS: readonly { value: DepthView; text: string }[] = [
   { value: "norms", text: "Norms" },
   { value: "attention", text: "Attention" },
+  { value: "object", text: "Object" },
 ];
 
 const WHAT: Record<DepthView, string> = {
   norms: "Norm of each patch, from the smallest to the largest; what stands out is outlined.",
   attention: "What the token asked about attends to, the mean over heads.",
+  object: "TokenCut: the patches are cut in two where they hang together least (τ 0.2).",
+};
+
+const LABEL: Record<DepthView, string> = {
+  norms: "norms of patches",
+  attention: "attention",
+  object: "object",
+};
+
+const HEAT: Record<DepthView, typeof rangeHeat> = {
+  norms: rangeHeat,
+  attention: weightHeat,
+  object: signedHeat,
 };
 
 /** Values over the patches of the picture, as they are drawn and read. */
@@ -39,6 +51,8 @@ interface Shown {
   values: ArrayLike<number>;
   rows: number;
   cols: number;
+  /** What is outlined; none: patches that stand out. */
+  object?: ArrayLike<number>;
 }
 
 export function drawDepthTab(
@@ -56,14 +70,6 @@ export function drawDepthTab(
   const title = el("span", "vw-title");
   const own = el("p", "vw-note");
   listen(without, "change", () => store.set("depth_without", without.checked), signal);
-  const section = (heading: Node | string, ...parts: HTMLElement[]) =>
-    el(
-      "section",
-      "vw-section",
-      {},
-      el("div", "vw-bar", {}, el("span", "vw-title", {}, heading)),
-      ...parts,
-    );
   const left = el("div", "vw-column vw-column-look", {}, look, chips, images);
   left.append(
     el(
@@ -105,6 +111,12 @@ export function drawDepthTab(
         : block.patches;
       return { values, rows: block.rows, cols: block.cols };
     }
+    if (store.get("depth_view") === "object") {
+      const cut = model.object();
+      if (!cut || !isPacked(cut.values) || !isPacked(cut.mask)) return null;
+      const { codes, shape } = unpack(cut.values);
+      return { values: codes, rows: shape[0], cols: shape[1], object: unpack(cut.mask).codes };
+    }
     const found = model.attention();
     if (!found || !isPacked(found.values)) return null;
     const { codes, shape } = unpack(found.values);
@@ -115,24 +127,18 @@ export function drawDepthTab(
   function over(): Partial<OverlayScene> {
     const now = shown();
     if (!now) return {};
-    const { values, rows, cols } = now;
+    const { values, rows, cols, object } = now;
+    const heat = HEAT[store.get("depth_view")](values, rows, cols);
+    if (object) return { heat, outlined: [object] };
     const out = model.out();
     const outlined = !store.get("depth_without") && out.includes(1) && out.length === rows * cols;
-    const heat = store.get("depth_view") === "norms" ? rangeHeat : weightHeat;
-    return { heat: heat(values, rows, cols), outlined: outlined ? [out] : [] };
+    return { heat, outlined: outlined ? [out] : [] };
   }
   const stage = drawPatchStage(look, view, {
-    label: () => (store.get("depth_view") === "norms" ? "norms of patches" : "attention"),
+    label: () => LABEL[store.get("depth_view")],
     over,
   });
-  drawTokenChips(
-    chips,
-    view,
-    () => tokensOf(store),
-    (paint) => view.paintOn(["token_layer"], paint),
-  );
-  drawImageStrip(images, view);
-  drawLayerSlider(layers, view);
+  drawTokenChoices(view, { chips, images, layers });
   drawImageControls(controls, view);
   drawDepthHistogram(bars, view, model);
   drawDepthCurves(curves, view, model);
@@ -151,8 +157,11 @@ export function drawDepthTab(
     const now = shown();
     const where = `patch (${place.row}, ${place.col})`;
     if (!now) return where;
-    const value = now.values[place.row * now.cols + place.col];
+    const at = place.row * now.cols + place.col;
+    const value = now.values[at];
     if (Number.isNaN(value)) return `${where}: left out, or out of sight`;
+    if (now.object)
+      return `${where}: eigenvector ${weight(value)}${now.object[at] ? ", in the object" : ""}`;
     return store.get("depth_view") === "norms"
       ? `${where}: norm ${plain(value)}, ${times(value, block?.median)}`
       : `${where}: weight ${weight(value)}`;
@@ -164,7 +173,7 @@ export function drawDepthTab(
     {
       say,
       keys: [
-        ["n a", "norms, attention"],
+        ["n a c", "norms, attention, the object that is cut out"],
         ["o", "leave out the patches that stand out"],
         ["arrows on the matrix", "the two layers that are compared"],
       ],
@@ -173,6 +182,7 @@ export function drawDepthTab(
         if (key === "o") store.set("depth_without", !store.get("depth_without"));
         else if (key === "n") store.set("depth_view", "norms");
         else if (key === "a") store.set("depth_view", "attention");
+        else if (key === "c") store.set("depth_view", "object");
         else return false;
         return true;
       },
@@ -182,15 +192,18 @@ export function drawDepthTab(
 
   /** Why nothing lies over the image, or what is not the whole of it. */
   function words(): string {
-    const attention = store.get("depth_view") === "attention";
-    const parts = [current(store)?.note, model.norms()?.note];
+    const shows = store.get("depth_view");
+    const attention = shows === "attention";
+    const parts = [model.norms()?.note || current(store)?.note];
     if (attention) parts.push(model.attention()?.note);
+    if (shows === "object") parts.push(model.object()?.note);
     const out = model.out();
     if (store.get("depth_without") && out.length) {
       const now = shown();
       const count = out.reduce((sum, one) => sum + one, 0);
       const { prefix = null } = model.attention() ?? {};
       if (count === 0) parts.push("no patch stands out here: nothing is left out");
+      else if (shows === "object") parts.push(leftOfCut(model.object()));
       else if (now && now.rows * now.cols !== out.length)
         parts.push("these keys are pooled: patches cannot be left out of them");
       else if (attention && now && prefix === null)
@@ -207,8 +220,7 @@ export function drawDepthTab(
     const block = model.blocks()[at];
     setText(what, WHAT[now]);
     without.checked = store.get("depth_without");
-    setText(note, words());
-    note.hidden = note.textContent === "";
+    setNote(note, words());
     setText(title, at >= 0 ? `Norms of patches in block ${at}, logarithmic` : "Norms");
     const around = norms?.norms.filter((one) => one.block === at) ?? [];
     const change = around.map(
@@ -222,13 +234,12 @@ export function drawDepthTab(
       others && `Prefix tokens: ${others}.`,
       change.length ? `Median before and after normalisation: ${change.join(", ")}.` : "",
     ];
-    setText(own, lines.filter(Boolean).join(" "));
-    own.hidden = own.textContent === "";
+    setNote(own, lines.filter(Boolean).join(" "));
     attribute(element, { "data-answer": shown() ? "current" : "stale", "data-view": now });
     stage.repaint();
     drawSaid();
   }
-  view.paintOn([...DEPTH_KEYS, "query", "depth_view", "depth_attention"], draw);
+  view.paintOn([...DEPTH_KEYS, "query", "depth_view", "depth_attention", "depth_object"], draw);
   stage.pointed.on(drawSaid);
 
   return {
@@ -239,16 +250,13 @@ export function drawDepthTab(
       return [about.image_index, about.layer, query, store.get("depth_view")].join(":");
     },
     problem: () => "",
-    async savePng() {
-      const canvas = el("canvas");
-      const scene = stage.scene();
-      const side = 1200;
-      const aspect = scene.photo ? scene.photo.width / scene.photo.height : 1;
-      canvas.width = Math.round(side * Math.min(1, aspect));
-      canvas.height = Math.round(side / Math.max(1, aspect));
-      const box = { x: 0, y: 0, width: canvas.width, height: canvas.height };
-      paintOverlay(context2d(canvas), box, 2, scene);
-      await saveCanvas(canvas, `${store.get("depth_view")}-layer-${store.get("layer")}.png`);
-    },
+    savePng: () =>
+      saveScenes([stage.scene()], `${store.get("depth_view")}-layer-${store.get("layer")}.png`),
   };
+}
+
+/** What was left out of the graph; "" while the cut is on its way. */
+function leftOfCut(cut: DepthObject | null): string {
+  if (!cut || !isPacked(cut.values)) return "";
+  return `${cut.left_out} patches are left out; the others are cut without them`;
 }

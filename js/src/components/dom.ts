@@ -16,6 +16,12 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
+/** A part of a page, under its title. */
+export function section(title: Node | string, ...parts: HTMLElement[]): HTMLElement {
+  const bar = el("div", "vw-bar", {}, el("span", "vw-title", {}, title));
+  return el("section", "vw-section", {}, bar, ...parts);
+}
+
 /** Sets attributes; true stands for an empty one, false and null take it away. */
 export function attribute(node: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
@@ -28,6 +34,12 @@ export function attribute(node: Element, attributes: Attributes): void {
 /** Replaces the text only when it differs, so that screen readers and layout stay calm. */
 export function setText(node: Element, text: string): void {
   if (node.textContent !== text) node.textContent = text;
+}
+
+/** Says something below what it is about, and takes no room while there is nothing to say. */
+export function setNote(node: HTMLElement, text: string): void {
+  setText(node, text);
+  node.hidden = text === "";
 }
 
 export function listen<K extends keyof HTMLElementEventMap>(

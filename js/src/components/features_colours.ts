@@ -3,7 +3,8 @@ import { percent } from "../lib/format";
 import { opaque } from "../lib/patch_features";
 import type { PatchFeaturesState } from "../lib/state";
 import { isPacked, unpack } from "../lib/wire";
-import { answerOf, type FeatureView, line, patchPixels, toggle } from "./features_view";
+import { answerOf, type FeatureView, line, toggle } from "./features_view";
+import { rgbaPixels } from "./pixels";
 import type { View } from "./view";
 
 export function coloursView(view: View<PatchFeaturesState>, fitted: HTMLElement): FeatureView {
@@ -18,7 +19,7 @@ export function coloursView(view: View<PatchFeaturesState>, fitted: HTMLElement)
       if (!found || !isPacked(found.values)) return {};
       const { codes, shape } = unpack(found.values);
       const mask = isPacked(found.mask) ? unpack(found.mask).codes : undefined;
-      return { cells: patchPixels(opaque(codes, mask), shape[2]), outlined: mask ? [mask] : [] };
+      return { cells: rgbaPixels(opaque(codes, mask), shape[2]), outlined: mask ? [mask] : [] };
     },
     number: () => null,
     lines: () =>

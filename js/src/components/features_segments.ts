@@ -2,8 +2,9 @@
 import { segmentColour, segmentPixels } from "../lib/patch_features";
 import type { PatchFeaturesState } from "../lib/state";
 import { isPacked, unpack } from "../lib/wire";
-import { answerOf, type FeatureView, line, patchPixels, valueAt } from "./features_view";
+import { answerOf, type FeatureView, line, valueAt } from "./features_view";
 import { slider } from "./overlay_controls";
+import { rgbaPixels } from "./pixels";
 import type { View } from "./view";
 
 export function segmentsView(view: View<PatchFeaturesState>, fitted: HTMLElement): FeatureView {
@@ -20,7 +21,7 @@ export function segmentsView(view: View<PatchFeaturesState>, fitted: HTMLElement
       const labels = answer()?.labels ?? null;
       if (!isPacked(labels)) return {};
       const { codes, shape } = unpack(labels);
-      return { cells: patchPixels(segmentPixels(codes), shape[1]) };
+      return { cells: rgbaPixels(segmentPixels(codes), shape[1]) };
     },
     number(place) {
       const segment = valueAt(answer()?.labels ?? null, place);

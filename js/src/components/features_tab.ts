@@ -3,8 +3,7 @@ import { type Place, placeIn } from "../lib/geometry";
 import type { FeaturesView } from "../lib/patch_features";
 import type { PatchFeaturesState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
-import { attribute, context2d, el, setText } from "./dom";
-import { saveCanvas } from "./download";
+import { attribute, el, section, setNote, setText } from "./dom";
 import { classView } from "./features_class";
 import { coloursView } from "./features_colours";
 import { headsView } from "./features_heads";
@@ -12,15 +11,13 @@ import { objectView } from "./features_object";
 import { segmentsView } from "./features_segments";
 import { drawOntoStage, similarityView } from "./features_similarity";
 import { type FeatureView, ownAxis, placeOn, setting } from "./features_view";
-import { drawImageStrip } from "./image_strip";
 import type { OpenTab } from "./inspector";
-import { drawLayerSlider } from "./layer_slider";
 import { drawImageControls } from "./overlay_controls";
-import { type OverlayScene, paintOverlay } from "./overlay_painter";
+import type { OverlayScene } from "./overlay_painter";
 import { drawPatchStage } from "./patch_stage";
+import { saveScenes } from "./save_scenes";
 import { segmented } from "./segmented";
-import { drawTokenChips } from "./token_chips";
-import { drawTokenFrame } from "./token_tab";
+import { drawTokenChoices, drawTokenFrame } from "./token_tab";
 import type { View } from "./view";
 
 const VIEWS: readonly { value: FeaturesView; text: string; key: string }[] = [
@@ -76,11 +73,8 @@ export function drawFeaturesTab(
   const note = el("p", "vw-note", { role: "status" });
   const numbers = el("div", "vw-feature-numbers");
   const controls = el("div");
-  const answer = el(
-    "section",
-    "vw-section",
-    {},
-    el("div", "vw-bar", {}, el("span", "vw-title", {}, "Features of patches")),
+  const answer = section(
+    "Features of patches",
     segmented(view, "features_view", "what is shown", VIEWS),
     what,
     of,
@@ -112,14 +106,7 @@ export function drawFeaturesTab(
   });
   pointed = () => stage.pointed.get();
   const ontoScene = drawOntoStage(onto, view);
-  drawTokenChips(
-    chips,
-    view,
-    () => tokensOf(store),
-    (paint) => view.paintOn(["token_layer"], paint),
-  );
-  drawImageStrip(images, view);
-  drawLayerSlider(layers, view);
+  drawTokenChoices(view, { chips, images, layers });
   drawImageControls(controls, view);
 
   /** The number at the patch under the pointer, or at the one that is asked about. */
@@ -167,9 +154,7 @@ export function drawFeaturesTab(
       box.hidden = name !== now;
       below.hidden = name !== now;
     }
-    const words = [current(store)?.note, found?.note].filter(Boolean).join(" · ");
-    setText(note, words);
-    note.hidden = words === "";
+    setNote(note, found?.note || current(store)?.note || "");
     numbers.replaceChildren(...open().lines());
     open().draw?.(stage.scene().photo);
     attribute(columns, { "data-pair": ontoScene() !== null });
@@ -198,22 +183,10 @@ export function drawFeaturesTab(
       return [about.image_index, about.layer, store.get("query"), shown()].join(":");
     },
     problem: () => "",
-    async savePng() {
-      const scenes = [stage.scene(), ontoScene()].filter((one) => one !== null);
-      const [side, gap] = [1200, 24];
-      const sizes = scenes.map(({ photo }) => {
-        const aspect = photo ? photo.width / photo.height : 1;
-        return { width: side * Math.min(1, aspect), height: side / Math.max(1, aspect) };
-      });
-      const canvas = el("canvas");
-      canvas.width = Math.round(sizes.reduce((sum, one) => sum + one.width + gap, -gap));
-      canvas.height = Math.round(Math.max(...sizes.map((one) => one.height)));
-      let x = 0;
-      scenes.forEach((scene, i) => {
-        paintOverlay(context2d(canvas), { x, y: 0, ...sizes[i] }, 2, scene);
-        x += sizes[i].width + gap;
-      });
-      await saveCanvas(canvas, `${store.get("features_view")}-layer-${store.get("layer")}.png`);
-    },
+    savePng: () =>
+      saveScenes(
+        [stage.scene(), ontoScene()].filter((one) => one !== null),
+        `${store.get("features_view")}-layer-${store.get("layer")}.png`,
+      ),
   };
 }

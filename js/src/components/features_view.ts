@@ -93,13 +93,6 @@ export function toggle(
   return el("label", "vw-control vw-toggle", {}, box, el("span", "", {}, text));
 }
 
-/** Patches as pixels, one each. */
-export function patchPixels(rgba: Uint8ClampedArray, cols: number): ImageData {
-  const image = new ImageData(cols, rgba.length / 4 / cols);
-  image.data.set(rgba);
-  return image;
-}
-
 /** Top, left, bottom, right as an extent; null for nothing. */
 export function frameOf([top, left, bottom, right]: readonly number[]): OverlayScene["frame"] {
   return right === undefined ? null : { top, left, bottom, right };

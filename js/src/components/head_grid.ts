@@ -6,7 +6,7 @@ import { remark } from "../lib/readout";
 import { extend, one, range, toggle } from "../lib/selection";
 import type { HeadGridState } from "../lib/state";
 import type { Choose } from "./choice";
-import { attribute, el, setText } from "./dom";
+import { attribute, el, setNote, setText } from "./dom";
 import { headMatrix } from "./head_matrix";
 import { headThumbnails } from "./head_thumbnails";
 import { menu } from "./menu";
@@ -103,8 +103,7 @@ export function drawHeadGrid(element: HTMLElement, view: AttentionView<HeadGridS
         ? `each map’s own ${layer?.signed ? "largest magnitude" : "maximum"}, √ scale`
         : `${shortWeight(most)}, √ scale`,
     );
-    setText(note, !shown || !layer || all ? "" : remark(shown));
-    note.hidden = note.textContent === "";
+    setNote(note, !shown || !layer || all ? "" : remark(shown));
   }
   view.paintRow(draw);
   view.paintOn(["span", "scale", "sort", "colormap"], draw);

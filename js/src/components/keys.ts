@@ -147,3 +147,17 @@ export function keyList(lists: readonly [keys: string, meaning: string][]): {
     },
   };
 }
+
+/** The keys that are used most, and a button for all of them. */
+export function keyHints(
+  hints: readonly (readonly [key: string, meaning: string])[],
+  help: () => void,
+  signal: AbortSignal,
+): HTMLElement[] {
+  const keys = el("div", "vw-key-hints", { "aria-hidden": "true" });
+  for (const [key, meaning] of hints)
+    keys.append(el("span", "", {}, el("b", "", {}, key), ` ${meaning}`));
+  const more = el("button", "vw-action", { type: "button", title: "all keys" }, "? keys");
+  listen(more, "click", help, signal);
+  return [keys, more];
+}

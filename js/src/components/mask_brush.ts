@@ -1,5 +1,5 @@
 // Objects by brush: while it is in hand, the pointer paints patches of the picture.
-import { placeAt, placeOf } from "../lib/geometry";
+import { type Place, placeAt, placeOf, placesBetween } from "../lib/geometry";
 import { segmentColour } from "../lib/patch_features";
 import type { TokenMaskState } from "../lib/state";
 import { type Local, local } from "../lib/store";
@@ -59,6 +59,8 @@ export function drawMaskBrush<S extends TokenMaskState>(
 
   /** What this stroke has painted so far, whatever Python echoes meanwhile. */
   let stroke: Uint8Array | null = null;
+  /** Where its pointer was last; null outside the picture. */
+  let last: Place | null = null;
   function paintUnder(event: PointerEvent): void {
     const [axis, object] = [reference(), inHand.get()];
     const box = stage.getBoundingClientRect();
@@ -68,8 +70,12 @@ export function drawMaskBrush<S extends TokenMaskState>(
       (event.clientY - box.top) / box.height,
       axis,
     );
-    if (!place || stroke[place.row * axis.cols + place.col] === object) return;
-    stroke = painted(stroke, place, axis, object);
+    // a quick pointer reports few places
+    const places = place ? placesBetween(last ?? place, place) : [];
+    last = place;
+    const now = painted(stroke, places, axis, object);
+    if (now.every((one, patch) => one === stroke?.[patch])) return;
+    stroke = now;
     keep(stroke);
   }
   const early = { capture: true, signal }; // before the picture's own listeners
@@ -86,6 +92,7 @@ export function drawMaskBrush<S extends TokenMaskState>(
   stage.addEventListener("pointermove", paintUnder, early);
   const lift = () => {
     stroke = null;
+    last = null;
   };
   stage.addEventListener("pointerup", lift, early);
   stage.addEventListener("pointercancel", lift, early);
@@ -104,7 +111,7 @@ export function drawMaskBrush<S extends TokenMaskState>(
       if (event.key !== "Enter" || object === null || !place) return;
       event.preventDefault();
       event.stopPropagation();
-      keep(painted(objects(), place, axis, object));
+      keep(painted(objects(), [place], axis, object));
     },
     early,
   );

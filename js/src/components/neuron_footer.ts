@@ -2,13 +2,13 @@
 import { activation, capital, grouped } from "../lib/format";
 import { SELECTION, selectionOf, standingOf } from "../lib/neuron";
 import type { NeuronPageState } from "../lib/state";
-import { el, listen, setText } from "./dom";
+import { announcer } from "./announce";
+import { el, setText } from "./dom";
+import { keyHints } from "./keys";
 import { type NeuronImage, valueAt } from "./neuron_image";
 import { neuronWaiting } from "./neuron_waiting";
 import { drawProgress } from "./status";
 import type { View } from "./view";
-
-const ANNOUNCE_MS = 600;
 
 export function drawNeuronFooter(
   element: HTMLElement,
@@ -19,7 +19,7 @@ export function drawNeuronFooter(
   const { store, signal } = view;
   const parts = { layer: el("b"), neuron: el("b"), image: el("b"), patch: el("b") };
   const value = el("b", "vw-number");
-  const spoken = el("span", "vw-hidden", { "aria-live": "polite" });
+  const spoken = announcer(signal);
   const word = (text: string) => el("span", "vw-muted", {}, text);
   const picture = el("span", "", {}, word("image "), parts.image);
   const place = el("span", "vw-readout-value", {}, parts.patch, value);
@@ -31,23 +31,21 @@ export function drawNeuronFooter(
     el("span", "", {}, word("neuron "), parts.neuron),
     picture,
     place,
-    spoken,
+    spoken.element,
   );
   const progress = el("div");
-  const keys = el("div", "vw-key-hints", { "aria-hidden": "true" });
-  for (const [key, meaning] of [
-    ["← →", "neuron"],
-    ["↑ ↓", "layer"],
-    ["b", "bookmark"],
-  ])
-    keys.append(el("span", "", {}, el("b", "", {}, key), ` ${meaning}`));
-  const more = el("button", "vw-action", { type: "button", title: "all keys" }, "? keys");
-  listen(more, "click", help, signal);
+  const hints = keyHints(
+    [
+      ["← →", "neuron"],
+      ["↑ ↓", "layer"],
+      ["b", "bookmark"],
+    ],
+    help,
+    signal,
+  );
   element.classList.add("vw-footer");
-  element.append(read, progress, keys, more);
+  element.append(read, progress, ...hints);
   drawProgress(progress, view, neuronWaiting(view));
-  let timer = 0;
-  signal.addEventListener("abort", () => clearTimeout(timer));
 
   function draw(): void {
     const { layer, neuron, image_index } = selectionOf(store);
@@ -67,18 +65,13 @@ export function drawNeuronFooter(
       setText(parts.patch, at ? `patch (${at.row}, ${at.col}):` : `${token}:`);
       setText(value, number);
     }
-    // a screen reader hears where the selection came to rest, not every step
-    clearTimeout(timer);
     const words = [
       `layer ${layer}`,
       `neuron ${neuron}`,
       name && `image ${name}`,
       shown && `${parts.patch.textContent} ${value.textContent}`,
     ];
-    timer = window.setTimeout(
-      () => setText(spoken, capital(words.filter(Boolean).join(", "))),
-      ANNOUNCE_MS,
-    );
+    spoken.say(capital(words.filter(Boolean).join(", ")));
   }
   view.paintOn([...SELECTION, "neuron_map", "image_names", "image_name"], draw);
   image.pointed.on(() => view.paint(draw));

@@ -9,7 +9,7 @@ import { type RawAxis, readAxis } from "../lib/packet";
 import type { NeuronPageState } from "../lib/state";
 import { type Local, local } from "../lib/store";
 import { isPacked, unpack } from "../lib/wire";
-import { attribute, context2d, el, listen, onResize, setText, sizeCanvas } from "./dom";
+import { attribute, context2d, el, listen, onResize, setNote, setText, sizeCanvas } from "./dom";
 import { drawImageStrip } from "./image_strip";
 import { section, staleLabel, whoseAnswer } from "./neuron_answer";
 import { neuronScene } from "./neuron_scene";
@@ -166,8 +166,7 @@ export function drawNeuronImage(
     attribute(element, { "data-answer": standing, "aria-busy": standing === "stale" });
     setText(aside, store.get("image_name"));
     setText(whose, standing === "stale" && map ? `this is ${whoseAnswer(map.answer)}` : "");
-    setText(note, "note" in answer ? answer.note : "");
-    note.hidden = note.textContent === "";
+    setNote(note, "note" in answer ? answer.note : "");
     const range = map ? rangeOf(map.values) : { low: 0, high: 0 };
     const extremes = `min ${activation(range.low)} · max ${activation(range.high)}`;
     const mean = map ? activation(meanOf(map.values)) : "";

@@ -2,7 +2,7 @@
 import { activation } from "../lib/format";
 import { matching } from "../lib/neuron";
 import type { NeuronPageState } from "../lib/state";
-import { attribute, el, listen, setText } from "./dom";
+import { attribute, el, listen, setNote } from "./dom";
 import { neuronList, paintAnswer, section } from "./neuron_answer";
 import type { View } from "./view";
 
@@ -23,8 +23,7 @@ export function drawClassNeurons(element: HTMLElement, view: View<NeuronPageStat
       neurons.map(({ neuron, value }) => ({ neuron, value: activation(value) })),
       measure,
     );
-    setText(note, measure && label ? `${label} · ${measure}` : measure);
-    note.hidden = note.textContent === "";
+    setNote(note, measure && label ? `${label} · ${measure}` : measure);
   });
   view.paintOn(["class_names", "class_neurons"], () => {
     const nothing = Object.keys(view.store.get("class_neurons")).length === 0;

@@ -2,7 +2,7 @@
 import { capital, listing } from "../lib/format";
 import { queryName, remark } from "../lib/readout";
 import type { PatchOverlayState } from "../lib/state";
-import { attribute, context2d, el, onResize, setText, sizeCanvas } from "./dom";
+import { attribute, context2d, el, onResize, setNote, setText, sizeCanvas } from "./dom";
 import { matrixCanvas } from "./matrix_canvas";
 import { paintOverlay } from "./overlay_painter";
 import { bindPointer } from "./overlay_pointer";
@@ -69,8 +69,7 @@ export function drawPatchOverlay(
     stage.hidden = matrix;
     record.hidden = !matrix;
     direction.hidden = matrix || query === null;
-    setText(note, shown && !matrix ? remark(shown) : "");
-    note.hidden = note.textContent === "";
+    setNote(note, shown && !matrix ? remark(shown) : "");
     attribute(stage, { "data-waiting": attention.waitingSince() !== null && shown !== null });
     if (shown && matrix) drawRecord(shown);
     if (matrix) return;

@@ -1,7 +1,7 @@
 // The image in view with something over its patches, on every page about tokens: the pointer and the
 // arrow keys choose a patch, and what is drawn is the page's own affair.
 import { tokenName } from "../lib/format";
-import { type Place, placeAt, placeIn, tokenUnder } from "../lib/geometry";
+import { type Place, placeAt, placeIn, type Tokens, tokenUnder } from "../lib/geometry";
 import { isArrow, moveQuery } from "../lib/keyboard";
 import { pinLetter } from "../lib/selection";
 import type { TokenPageState } from "../lib/state";
@@ -50,6 +50,7 @@ export function drawPatchStage<S extends TokenPageState>(
   stage.append(canvas);
   element.append(stage);
   const tokens = () => tokensOf(store);
+  let seen: Tokens | null = null; // those of the picture that is still there while one is on its way
 
   function under(event: MouseEvent): Place | null {
     const axis = tokens()?.asked;
@@ -85,7 +86,7 @@ export function drawPatchStage<S extends TokenPageState>(
     stage,
     "keydown",
     (event) => {
-      const on = tokens();
+      const on = tokens() ?? seen;
       if (!on || !isArrow(event.key)) return;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
@@ -127,6 +128,7 @@ export function drawPatchStage<S extends TokenPageState>(
     const aspect = now.photo ? now.photo.width / now.photo.height : map ? map.cols / map.rows : 1;
     stage.style.setProperty("--vw-aspect", String(aspect));
     const asked = tokens();
+    seen = asked ?? seen;
     const where = asked ? `; ${tokenName(store.get("query"), asked)}: arrows move` : "";
     attribute(stage, { "aria-label": `${options.label()}${where}` });
     if (!sizeCanvas(canvas, size.width, size.height)) return;

@@ -25,6 +25,13 @@ export function levelPixels(
   return image;
 }
 
+/** Colours (cell, 4) as pixels, one each. */
+export function rgbaPixels(rgba: Uint8ClampedArray, cols: number): ImageData {
+  const image = new ImageData(cols, rgba.length / 4 / cols);
+  image.data.set(rgba);
+  return image;
+}
+
 /** A picture of the cells that can be drawn enlarged. */
 export function cellCanvas(heat: Heat, table: Uint32Array): HTMLCanvasElement {
   const canvas = document.createElement("canvas");

@@ -1,7 +1,7 @@
 // What the model says the image is.
 import { probability } from "../lib/format";
 import type { InspectorState } from "../lib/state";
-import { el, setText } from "./dom";
+import { el, setNote } from "./dom";
 import { meters } from "./meters";
 import type { View } from "./view";
 
@@ -12,8 +12,7 @@ export function drawPredictions(element: HTMLElement, view: View<InspectorState>
   element.append(el("div", "vw-bar", {}, el("span", "vw-title", {}, "Prediction")), list, note);
   view.paintOn(["predictions", "predictions_note"], () => {
     const predictions = view.store.get("predictions");
-    setText(note, view.store.get("predictions_note"));
-    note.hidden = note.textContent === "";
+    setNote(note, view.store.get("predictions_note"));
     element.hidden = predictions.length === 0 && note.hidden;
     list.replaceChildren(
       ...meters(

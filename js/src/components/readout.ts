@@ -2,10 +2,9 @@
 
 import type { AttentionTraits } from "../lib/attention";
 import { type Readout, readout, sentence } from "../lib/readout";
+import { announcer } from "./announce";
 import { el, setText } from "./dom";
 import type { AttentionView } from "./view";
-
-const ANNOUNCE_MS = 600;
 
 export function drawReadout<S extends AttentionTraits>(
   element: HTMLElement,
@@ -22,17 +21,15 @@ export function drawReadout<S extends AttentionTraits>(
     more: el("span", "vw-muted"),
   };
   const headWord = el("span", "vw-muted", {}, "head ");
-  const spoken = el("span", "vw-hidden", { "aria-live": "polite" });
+  const spoken = announcer(signal);
   element.classList.add("vw-readout");
   element.append(
     el("span", "", {}, el("span", "vw-muted", {}, "layer "), parts.layer),
     el("span", "", {}, headWord, parts.heads),
     el("span", "vw-readout-value", {}, parts.query, parts.arrow, parts.target, parts.value),
     parts.more,
-    spoken,
+    spoken.element,
   );
-  let timer = 0;
-  signal.addEventListener("abort", () => clearTimeout(timer));
 
   function draw(): void {
     const read = readout(attention, pointed.get());
@@ -41,9 +38,7 @@ export function drawReadout<S extends AttentionTraits>(
     for (const [key, node] of Object.entries(parts)) setText(node, read[key as keyof Readout]);
     parts.arrow.hidden = read.target === "";
     setText(headWord, read.more.includes("mean of heads") ? "heads " : "head ");
-    // a screen reader hears where the selection came to rest, not every step
-    clearTimeout(timer);
-    timer = window.setTimeout(() => setText(spoken, sentence(read)), ANNOUNCE_MS);
+    spoken.say(sentence(read));
   }
   view.paintRow(draw);
   pointed.on(() => view.paint(draw));

@@ -1,5 +1,5 @@
 // A drag over the picture selects the points of its patches; a click stays a question.
-import { placeAt } from "../lib/geometry";
+import { type Place, placeAt, placesBetween } from "../lib/geometry";
 import { type Cloud, patchPoints, selection } from "../lib/scatter";
 import type { TokenScatterState } from "../lib/state";
 import { tokensOf } from "../lib/token_layer";
@@ -18,6 +18,7 @@ export function bindPatchBrush<S extends TokenScatterState>(
   let began: PointerEvent | null = null;
   let before: readonly number[] = [];
   let touched: Set<number> | null = null;
+  let last: Place | null = null;
   const early = { capture: true, signal }; // before the picture's own listeners
 
   function touch(event: PointerEvent): void {
@@ -26,11 +27,16 @@ export function bindPatchBrush<S extends TokenScatterState>(
     if (!now || !axis || !touched || box.width === 0) return;
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const place = placeAt(x / box.width, y / box.height, axis);
-    if (!place) return;
-    const point = patchPoints(now, store.get("image_index"))[place.row * axis.cols + place.col];
-    if (point === undefined || point < 0 || touched.has(point)) return;
-    touched.add(point);
-    store.set("scatter_selected", selection(before, [...touched], true));
+    // a quick pointer reports few places
+    const places = place ? placesBetween(last ?? place, place) : [];
+    last = place;
+    const points = patchPoints(now, store.get("image_index"));
+    const count = touched.size;
+    for (const { row, col } of places) {
+      const point = points[row * axis.cols + col];
+      if (point !== undefined && point >= 0) touched.add(point);
+    }
+    if (touched.size > count) store.set("scatter_selected", selection(before, [...touched], true));
   }
   stage.addEventListener(
     "pointerdown",
@@ -59,6 +65,7 @@ export function bindPatchBrush<S extends TokenScatterState>(
   );
   const lift = () => {
     began = null;
+    last = null;
   };
   stage.addEventListener("pointerup", lift, early);
   stage.addEventListener("pointercancel", lift, early);

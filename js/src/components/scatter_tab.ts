@@ -20,22 +20,20 @@ import { local } from "../lib/store";
 import { current, tokensOf } from "../lib/token_layer";
 import { objectPixels, objectsOf, objectsOfLayer } from "../lib/token_mask";
 import { isPacked, unpack } from "../lib/wire";
-import { attribute, context2d, el, listen, setText } from "./dom";
+import { attribute, context2d, el, listen, setNote, setText } from "./dom";
 import { saveCanvas } from "./download";
-import { drawImageStrip } from "./image_strip";
 import type { OpenTab } from "./inspector";
-import { drawLayerSlider } from "./layer_slider";
 import { drawMaskBrush } from "./mask_brush";
 import { menu } from "./menu";
 import { drawImageControls, slider } from "./overlay_controls";
 import { type OverlayScene, paintOverlay } from "./overlay_painter";
 import { drawPatchStage } from "./patch_stage";
+import { rgbaPixels } from "./pixels";
 import { bindPatchBrush } from "./scatter_brush";
 import { paintPoints } from "./scatter_painter";
 import { drawScatterPlot, type Tool } from "./scatter_plot";
 import { segmented } from "./segmented";
-import { drawTokenChips } from "./token_chips";
-import { drawTokenFrame } from "./token_tab";
+import { drawTokenChoices, drawTokenFrame } from "./token_tab";
 import type { View } from "./view";
 
 const METHODS: readonly { value: ScatterMethod; text: string; title: string }[] = [
@@ -179,7 +177,7 @@ export function drawScatterTab(
     const { rows, cols } = tokens.asked;
     if (brush.inHand.get() !== null) {
       const drawn = objectsOfLayer(objectsOf(store, tokens.reference), tokens);
-      return { cells: pixels(objectPixels(drawn), cols) };
+      return { cells: rgbaPixels(objectPixels(drawn), cols) };
     }
     if (!now || now.rows !== rows || now.cols !== cols) return {};
     const points = patchPoints(now, store.get("image_index"));
@@ -188,7 +186,7 @@ export function drawScatterTab(
     const pointedAt = plot.pointed.get();
     const patch = pointedAt < 0 ? -1 : points.indexOf(pointedAt);
     return {
-      cells: pixels(patchColours(points, rgb, selected), cols),
+      cells: rgbaPixels(patchColours(points, rgb, selected), cols),
       outlined: selected.size ? [Array.from(points, (point) => Number(selected.has(point)))] : [],
       pointed:
         patch < 0 ? stage.pointed.get() : { row: Math.floor(patch / cols), col: patch % cols },
@@ -200,14 +198,7 @@ export function drawScatterTab(
   });
   const brush = drawMaskBrush(objects, view, stage.element);
   bindPatchBrush(view, stage.element, cloud, () => brush.inHand.get() !== null);
-  drawTokenChips(
-    chips,
-    view,
-    () => tokensOf(store),
-    (paint) => view.paintOn(["token_layer"], paint),
-  );
-  drawImageStrip(images, view);
-  drawLayerSlider(layers, view);
+  drawTokenChoices(view, { chips, images, layers });
   const running = () => {
     const found = mine();
     return found !== null && found.done < found.total && store.get("scatter_going");
@@ -337,9 +328,8 @@ export function drawScatterTab(
     const by = store.get("scatter_colour");
     const valued = store.get("scatter_values") as Partial<ScatterValues>;
     const about = valued.by === by && valued.layer === store.get("layer") ? valued.note : "";
-    const words = [current(store)?.note, found?.note, about].filter(Boolean).join(" · ");
-    setText(note, words);
-    note.hidden = words === "";
+    const words = [found?.note || current(store)?.note, about].filter(Boolean).join(" · ");
+    setNote(note, words);
     many.hidden = by !== "cluster";
     const shares = found?.explained ?? [];
     const variance =
@@ -416,10 +406,4 @@ export function drawScatterTab(
       await saveCanvas(canvas, `${store.get("scatter_method")}-layer-${store.get("layer")}.png`);
     },
   };
-}
-
-function pixels(rgba: Uint8ClampedArray, cols: number): ImageData {
-  const image = new ImageData(cols, rgba.length / 4 / cols);
-  image.data.set(rgba);
-  return image;
 }

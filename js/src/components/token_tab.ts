@@ -4,12 +4,14 @@ import { clampIndex } from "../lib/geometry";
 import { togglePin } from "../lib/selection";
 import type { TokenPageState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
-import { attribute, el, listen, setText } from "./dom";
-import { keyList, onKeys } from "./keys";
+import { announcer } from "./announce";
+import { attribute, el, setText } from "./dom";
+import { drawImageStrip } from "./image_strip";
+import { keyHints, keyList, onKeys } from "./keys";
+import { drawLayerSlider } from "./layer_slider";
 import { drawProgress, type Waiting } from "./status";
+import { drawTokenChips } from "./token_chips";
 import type { View } from "./view";
-
-const ANNOUNCE_MS = 600;
 
 export interface TokenFrame {
   /** What the footer says of the patch that is looked at, in numbers; "" for nothing. */
@@ -44,6 +46,22 @@ export function drawTokenFrame<S extends TokenPageState>(
     escape: () => list.close() || leave(),
   });
   return draw;
+}
+
+/** Prefix tokens, images and layers to choose from. */
+export function drawTokenChoices<S extends TokenPageState>(
+  full: View<S>,
+  { chips, images, layers }: Record<"chips" | "images" | "layers", HTMLElement>,
+): void {
+  const view = full as unknown as View<TokenPageState>;
+  drawTokenChips(
+    chips,
+    view,
+    () => tokensOf(view.store),
+    (paint) => view.paintOn(["token_layer"], paint),
+  );
+  drawImageStrip(images, view);
+  drawLayerSlider(layers, view);
 }
 
 function bindKeys(
@@ -89,7 +107,7 @@ function drawTokenFooter(
   const parts = { layer: el("b"), token: el("b"), image: el("b"), said: el("b", "vw-number") };
   const word = (text: string) => el("span", "vw-muted", {}, text);
   const picture = el("span", "", {}, word("image "), parts.image);
-  const spoken = el("span", "vw-hidden", { "aria-live": "polite" });
+  const spoken = announcer(signal);
   const read = el(
     "div",
     "vw-readout",
@@ -98,19 +116,17 @@ function drawTokenFooter(
     el("span", "", {}, word("token "), parts.token),
     picture,
     el("span", "vw-readout-value", {}, parts.said),
-    spoken,
+    spoken.element,
   );
   const progress = el("div");
-  const hints = el("div", "vw-key-hints", { "aria-hidden": "true" });
-  for (const [key, meaning] of [...frame.keys.slice(0, 1), ["↑ ↓", "layer"], ["space", "pin"]])
-    hints.append(el("span", "", {}, el("b", "", {}, key), ` ${meaning}`));
-  const more = el("button", "vw-action", { type: "button", title: "all keys" }, "? keys");
-  listen(more, "click", help, signal);
+  const hints = keyHints(
+    [...frame.keys.slice(0, 1), ["↑ ↓", "layer"], ["space", "pin"]],
+    help,
+    signal,
+  );
   element.classList.add("vw-footer");
-  element.append(read, progress, hints, more);
+  element.append(read, progress, ...hints);
   drawProgress(progress, view, waiting(view));
-  let timer = 0;
-  signal.addEventListener("abort", () => clearTimeout(timer));
 
   function draw(): void {
     const name = store.get("image_names")[store.get("image_index")] || store.get("image_name");
@@ -120,10 +136,8 @@ function drawTokenFooter(
     picture.hidden = name === "";
     setText(parts.said, frame.say());
     attribute(element, { "data-layer": store.get("layer") });
-    // a screen reader hears where the selection came to rest, not every step
-    clearTimeout(timer);
     const words = `Layer ${store.get("layer")}, ${parts.token.textContent}, ${parts.said.textContent}`;
-    timer = window.setTimeout(() => setText(spoken, words), ANNOUNCE_MS);
+    spoken.say(words);
   }
   view.paintOn(["layer", "query", "image_index", "image_names", "image_name", "token_layer"], draw);
   return () => view.paint(draw);

@@ -4,7 +4,9 @@ import { grouped, plain } from "../lib/format";
 import { inView } from "../lib/neuron_atlas";
 import { togglePin } from "../lib/selection";
 import { MOST_PINS, type TokenViewsState } from "../lib/state";
-import { ordered, type Score } from "../lib/views";
+import { tokensOf } from "../lib/token_layer";
+import { objectsOf } from "../lib/token_mask";
+import { ordered, separationOf } from "../lib/views";
 import type { Views } from "../lib/views_data";
 import { kernel, product, scaleOf } from "../lib/views_field";
 import { attribute, el, listen, onResize, setText } from "./dom";
@@ -15,6 +17,15 @@ import { type FieldCanvas, fieldCanvas } from "./views_canvas";
 
 const CELL = 60; // pixels, with its gap
 const LINE = 16; // of the number below
+
+const WHAT = {
+  index: "",
+  contrast: "Contrast: how far the sums over the patches lie apart.",
+  strength: "Strength: how large the sums over the patches are.",
+  separation: "Separation: how far the sums over the object lie from those over the rest.",
+};
+const NO_OBJECT =
+  "Separation: no object is drawn on this image yet. Take the brush, or set token_mask.";
 
 interface Item {
   element: HTMLElement;
@@ -40,6 +51,7 @@ export function drawFilterBrowser(
     { value: "index", text: "by number" },
     { value: "contrast", text: "by contrast" },
     { value: "strength", text: "by strength" },
+    { value: "separation", text: "by separation" },
   ]);
   const thumbnails = segmented(view, "views_thumbnails", "what is shown of each filter", [
     { value: "views", text: "Views", title: "level 0 of the image in view" },
@@ -70,11 +82,25 @@ export function drawFilterBrowser(
   const columns = () => Math.max(1, Math.floor(size.width / CELL));
   const row = CELL + LINE;
 
-  function scores(): number[] | undefined {
+  /** What filters are sorted by, and what that is; no scores: by number, until they come. */
+  function sorting(): { scores?: number[]; waiting: boolean; what: string } {
     const by = store.get("views_sort");
+    const shown = store.get("image_index");
+    const what = WHAT[by];
+    if (by === "index") return { waiting: false, what };
+    if (by === "separation") {
+      const axis = tokensOf(store)?.reference;
+      if (!axis) return { waiting: true, what };
+      const objects = objectsOf(store, axis);
+      if (!objects.some(Boolean)) return { waiting: false, what: NO_OBJECT };
+      const found = separationOf(store.get("views_separation"), shown, objects);
+      if (found?.note) return { waiting: false, what: found.note };
+      return { scores: found?.scores, waiting: !found, what };
+    }
     const image = store.get("views_image");
-    if (by === "index" || !("scores" in image)) return undefined;
-    return image.image_index === store.get("image_index") ? image.scores[by as Score] : undefined;
+    const mine = "scores" in image && image.image_index === shown;
+    const scores = mine ? image.scores[by] : undefined;
+    return { scores, waiting: scores === undefined, what };
   }
   function make(): Item {
     const canvas = fieldCanvas("vw-filter-canvas");
@@ -104,8 +130,7 @@ export function drawFilterBrowser(
     if (size.width === 0) return;
     setText(title, count ? `${grouped(count)} filters` : "Filters");
     const image = store.get("image_index");
-    const by = scores();
-    const waiting = by === undefined && store.get("views_sort") !== "index";
+    const { scores: by, waiting, what: words } = sorting();
     if (sorted.count !== count || (sorted.by !== by && !waiting)) {
       sorted = { count, by };
       order = ordered(count, by);
@@ -153,15 +178,8 @@ export function drawFilterBrowser(
     if (shown.length !== sheet.children.length || shown.some((one, i) => sheet.children[i] !== one))
       sheet.replaceChildren(...shown);
     attribute(scroller, { "aria-activedescendant": `${id}-${filter}` });
-    setText(
-      what,
-      store.get("views_sort") === "contrast"
-        ? "Contrast: how far the sums over the patches lie apart."
-        : store.get("views_sort") === "strength"
-          ? "Strength: how large the sums over the patches are."
-          : "",
-    );
-    what.hidden = what.textContent === "";
+    setText(what, words);
+    what.hidden = words === "";
   }
 
   // --- pinned filters, on the images that were looked at ---------------------------------------
@@ -260,6 +278,7 @@ export function drawFilterBrowser(
     [
       ...(["views_filter", "views_sort", "views_thumbnails", "views_display"] as const),
       ...(["views_filters", "views_image", "image_index"] as const),
+      ...(["views_separation", "token_mask", "token_layer"] as const),
     ],
     draw,
   );

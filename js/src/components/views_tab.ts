@@ -4,19 +4,20 @@ import { placeOf, sameAxis } from "../lib/geometry";
 import type { Heat } from "../lib/heat";
 import { MOST_PINS, type TokenViewsState } from "../lib/state";
 import { current, tokensOf } from "../lib/token_layer";
+import { objectPixels, objectsOf, objectsOfLayer } from "../lib/token_mask";
 import { exactWeight, numbersOf } from "../lib/views";
 import { viewsOf } from "../lib/views_data";
 import { isPacked } from "../lib/wire";
-import { attribute, el, listen, setText } from "./dom";
+import { attribute, el, listen, setNote, setText } from "./dom";
 import { saveCanvas } from "./download";
-import { drawImageStrip } from "./image_strip";
 import type { OpenTab } from "./inspector";
-import { drawLayerSlider } from "./layer_slider";
+import { drawMaskBrush } from "./mask_brush";
 import { drawImageControls } from "./overlay_controls";
+import type { OverlayScene } from "./overlay_painter";
 import { drawPatchStage } from "./patch_stage";
+import { rgbaPixels } from "./pixels";
 import { segmented } from "./segmented";
-import { drawTokenChips } from "./token_chips";
-import { drawTokenFrame } from "./token_tab";
+import { drawTokenChoices, drawTokenFrame } from "./token_tab";
 import type { View } from "./view";
 import { drawFilterBrowser } from "./views_filters";
 import { drawViewsLevels } from "./views_levels";
@@ -25,7 +26,7 @@ import { drawViewsPanel } from "./views_panel";
 const KEYS = [
   ["views_filter", "views_display", "views_scale", "views_residual", "views_heads"],
   ["views_filters", "views_image", "views_rows", "views_entry"],
-  ["layer", "query", "image_index", "head", "pins"],
+  ["layer", "query", "image_index", "head", "pins", "token_mask", "views_sort"],
 ] as const;
 
 export function drawViewsTab(
@@ -36,7 +37,7 @@ export function drawViewsTab(
   const view = { ...given, store: everyLayer(given.store) };
   const { store, signal } = view;
   const views = viewsOf(store, signal);
-  const [look, chips, images, display] = [el("div"), el("div"), el("div"), el("div")];
+  const [look, objects, chips, images, display] = Array.from({ length: 5 }, () => el("div"));
   const [layers, panel, levels, browser] = [el("div"), el("div"), el("div"), el("div")];
   const note = el("p", "vw-note", { role: "status" });
   const numbers = el("div", "vw-view-numbers");
@@ -77,7 +78,7 @@ export function drawViewsTab(
       "div",
       "vw-columns vw-views-columns",
       {},
-      el("div", "vw-column vw-column-look", {}, look, chips, images, numbers, display),
+      el("div", "vw-column vw-column-look", {}, look, objects, chips, images, numbers, display),
       el(
         "div",
         "vw-column vw-column-compare",
@@ -108,18 +109,20 @@ export function drawViewsTab(
     if (weights.codes.length !== rows * cols) return null;
     return { rows, cols, levels: weights.codes, maximum: weights.maximum, signed: false };
   }
+  function over(): Partial<OverlayScene> {
+    const tokens = tokensOf(store);
+    const drawn = tokens && objectsOfLayer(objectsOf(store, tokens.reference), tokens);
+    if (drawn && brush.inHand.get() !== null)
+      return { cells: rgbaPixels(objectPixels(drawn), tokens.asked.cols) };
+    const sorted = store.get("views_sort") === "separation";
+    return { heat: heat(), outlined: drawn && sorted ? [drawn] : [] };
+  }
   const stage = drawPatchStage(look, view, {
     label: () => `weights of the patches at level ${level()}`,
-    over: () => ({ heat: heat() }),
+    over,
   });
-  drawTokenChips(
-    chips,
-    view,
-    () => tokensOf(store),
-    (paint) => view.paintOn(["token_layer"], paint),
-  );
-  drawImageStrip(images, view);
-  drawLayerSlider(layers, view);
+  const brush = drawMaskBrush(objects, view, stage.element);
+  drawTokenChoices(view, { chips, images, layers });
   drawImageControls(display, view);
   const large = drawViewsPanel(panel, view, views);
   const drawLevels = drawViewsLevels(levels, view, views);
@@ -161,7 +164,7 @@ export function drawViewsTab(
         return true;
       },
     },
-    leave,
+    () => brush.putDown() || leave(),
   );
 
   function drawNumbers(): void {
@@ -200,8 +203,7 @@ export function drawViewsTab(
     large.draw();
     drawLevels();
     drawNumbers();
-    setText(note, notes());
-    note.hidden = note.textContent === "";
+    setNote(note, notes());
     // without filters there is nothing to choose, without rows no way to follow attention
     for (const part of [choice, panel, drawnAs, browser]) part.hidden = refused();
     followed.hidden = refused() || views.refused();
@@ -234,6 +236,7 @@ export function drawViewsTab(
     signal,
   );
   stage.pointed.on(drawSaid);
+  brush.inHand.on(() => view.paint(draw));
 
   return {
     drawn() {

@@ -4,7 +4,7 @@ import type { Heat } from "./heat";
 import type { None } from "./neuron";
 import { isPacked, LAST_CODE, type MaybePacked, NO_VALUE, unpack } from "./wire";
 
-export type DepthView = "norms" | "attention";
+export type DepthView = "norms" | "attention" | "object";
 
 export type DepthNorms = {
   image_index: number;
@@ -48,6 +48,19 @@ export type DepthPrefix = {
   note: string;
 };
 
+export type DepthObject = {
+  layer: number;
+  image_index: number;
+  /** Whether patches were left out, and from which norm on: null for what each layer has. */
+  without: boolean;
+  threshold: number | null;
+  /** The eigenvector of the cut, NaN at what was left out. */
+  values: MaybePacked;
+  mask: MaybePacked;
+  left_out: number;
+  note: string;
+};
+
 export type DepthTraits = {
   depth_view: DepthView;
   depth_threshold: number | null;
@@ -58,6 +71,7 @@ export type DepthTraits = {
   depth_cka: DepthCka | None;
   depth_attention: DepthAttention | None;
   depth_prefix: DepthPrefix | None;
+  depth_object: DepthObject | None;
 };
 
 export const depthTraits: DepthTraits = {
@@ -70,7 +84,17 @@ export const depthTraits: DepthTraits = {
   depth_cka: {},
   depth_attention: {},
   depth_prefix: {},
+  depth_object: {},
 };
+
+/** Whether an object answers these settings; where nothing is left out, any threshold is its own. */
+export function cutAs(
+  found: Pick<DepthObject, "without" | "threshold">,
+  without: boolean,
+  threshold: number | null,
+): boolean {
+  return found.without === without && (!without || found.threshold === threshold);
+}
 
 /** Norms of one block. */
 export interface BlockNorms {

@@ -102,6 +102,16 @@ export function scaled(part: Box, box: Box): Box {
   };
 }
 
+/** The patches on the way from one to another, both of them among these: none is skipped. */
+export function placesBetween(from: Place, to: Place): Place[] {
+  const [down, across] = [to.row - from.row, to.col - from.col];
+  const steps = Math.max(Math.abs(down), Math.abs(across));
+  return Array.from({ length: steps + 1 }, (_, step) => ({
+    row: Math.round(from.row + (down * step) / (steps || 1)),
+    col: Math.round(from.col + (across * step) / (steps || 1)),
+  }));
+}
+
 /** The patch of a layer that answers for a token of the selection: the one that holds its centre. */
 export function placeIn(token: number, { reference, asked }: Tokens): Place | null {
   const place = placeOf(token, reference);

@@ -180,7 +180,7 @@ export type InspectorState = LayerSliderState &
   };
 
 export type PatchFeaturesState = TokenPageState & FeaturesTraits;
-export type TokenViewsState = TokenPageState & ViewsTraits;
+export type TokenViewsState = TokenMaskState & ViewsTraits;
 
 export type TokenClustersState = TokenMaskState & ClustersTraits;
 export type TokenDepthState = TokenPageState & DepthTraits;
@@ -306,7 +306,7 @@ export const tokenMaskDefaults: TokenMaskState = { ...tokenPage, ...tokenMaskTra
 export const tokenScatterDefaults: TokenScatterState = { ...tokenMaskDefaults, ...scatterTraits };
 
 export const patchFeaturesDefaults: PatchFeaturesState = { ...tokenPage, ...featuresTraits };
-export const tokenViewsDefaults: TokenViewsState = { ...tokenPage, ...viewsTraits };
+export const tokenViewsDefaults: TokenViewsState = { ...tokenMaskDefaults, ...viewsTraits };
 
 export const tokenClustersDefaults: TokenClustersState = {
   ...tokenMaskDefaults,

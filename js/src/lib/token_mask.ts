@@ -34,15 +34,15 @@ export function objectsOfLayer(objects: Uint8Array, { reference, asked }: Tokens
   });
 }
 
-/** The same objects with one patch painted. */
+/** The same objects with some patches painted. */
 export function painted(
   objects: Uint8Array,
-  { row, col }: Place,
+  places: readonly Place[],
   { cols }: Pick<Axis, "cols">,
   object: number,
 ): Uint8Array {
   const now = Uint8Array.from(objects);
-  now[row * cols + col] = object;
+  for (const { row, col } of places) now[row * cols + col] = object;
   return now;
 }
 

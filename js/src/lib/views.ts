@@ -4,7 +4,7 @@ import { isPacked, type MaybePacked, type Packed, unpack } from "./wire";
 
 export type Display = "signed" | "clipped";
 export type Heads = "mean" | "one" | "own";
-export type Score = "contrast" | "strength";
+export type Score = "contrast" | "strength" | "separation";
 
 /** Each slice of the first axis flat, on a scale of its own; `whole` is the shape that it had. */
 export type Whole = Packed & { whole: number[] };
@@ -14,7 +14,15 @@ export type Filters = { weights: Whole | None; bias: MaybePacked; path: string; 
 export type Pixels = {
   image_index: number;
   pixels: Whole | None;
-  scores: Partial<Record<Score, number[]>>;
+  scores: Partial<Record<Exclude<Score, "separation">, number[]>>;
+  note: string;
+};
+
+/** How far objects are from the rest; of which objects, as they were drawn. */
+export type Separation = {
+  image_index: number;
+  objects: MaybePacked;
+  scores: number[];
   note: string;
 };
 
@@ -49,6 +57,7 @@ export type ViewsTraits = {
   views_thumbnails: "views" | "filters";
   views_filters: Filters | None;
   views_image: Pixels | None;
+  views_separation: Separation | None;
   views_rows: Rows | None;
   views_entry: Entry | None;
 };
@@ -64,6 +73,7 @@ export const viewsTraits: ViewsTraits = {
   views_thumbnails: "views",
   views_filters: {},
   views_image: {},
+  views_separation: {},
   views_rows: {},
   views_entry: {},
 };
@@ -71,6 +81,19 @@ export const viewsTraits: ViewsTraits = {
 /** The head that a feature of the embedding belongs to: ⌊j H / D⌋. */
 export function owningHead(filter: number, filters: number, heads: number): number {
   return Math.floor((filter * heads) / filters);
+}
+
+/** The separation of these very objects; null while it is on its way. */
+export function separationOf(
+  found: Separation | None,
+  image: number,
+  objects: Uint8Array,
+): Separation | null {
+  const { image_index, objects: of } = found as Partial<Separation>;
+  if (image_index !== image || !of || !isPacked(of)) return null;
+  const { codes } = unpack(of);
+  const same = codes.length === objects.length && objects.every((one, i) => one === codes[i]);
+  return same ? (found as Separation) : null;
 }
 
 /** Filters in the order that is asked for: the highest score first, or by number. */
