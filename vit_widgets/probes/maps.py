@@ -83,8 +83,9 @@ class PixelMap:
         Height and width in pixels.
     target, score, method, params, notes, axes
         As of :class:`PatchMap`.
-    grid
-        Where the patches of the model lie; ``None`` where the method did not ask.
+    residual
+        By how much the sum over the pixels, before it was rounded, misses what it should be; only
+        of methods that promise a sum.
     """
 
     values: np.ndarray
@@ -94,7 +95,7 @@ class PixelMap:
     method: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    grid: Grid | None = None
+    residual: float | None = None
     axes: tuple[str, ...] = ("row", "col")
 
     def upsampled(self) -> np.ndarray:

@@ -39,7 +39,8 @@ def grad_cam(
     layer
         Whose tokens: a number counts what enters the attention of each block, from 0, -1 is the
         last; a path names the output of a module. Default: what enters the last attention (in timm
-        ``blocks[-1].norm1``), or, where its tokens have no place on the image, the last block.
+        ``blocks[-1].norm1``), or, where its tokens have no place on the image, what the last block
+        returns, else the last place before it that has.
     variant
         ``"grad_cam"`` weighs a feature by its mean gradient, ``"grad_cam++"`` by its positive
         gradients, each patch for itself; ``"hires_cam"`` multiplies patch by patch, and
@@ -141,17 +142,14 @@ def _place(model: VisionModel, batch: torch.Tensor, layer: int | str | None) -> 
         return _placed(model, batch, site(model, layer, "output", batch))
     entering = _found(model, "attn_in", batch)
     if layer is None:
-        known = [one for one in (entering[-1:], _found(model, "resid", batch)[-1:]) if one]
-        for [one] in known:
+        leaving = _found(model, "resid", batch)
+        last = [*entering[-1:], *leaving[-1:]]
+        for one in (*last, *reversed(entering), *reversed(leaving)):
             if one.axis is not None and one.axis.grid is not None:
                 return one
-        if not known:
-            msg = (
-                f"no block of {model.name} was seen, so there is no default layer; name a module, "
-                "for example layer='layer4'"
-            )
-            raise ValueError(msg)
-        return _placed(model, batch, known[0][0])
+        what = "the tokens of no block lie in known places" if last else "no block was seen"
+        msg = f"{model.name} has no default layer: {what}; name a module, as layer='layer4'"
+        raise ValueError(msg)
     if not -len(entering) <= layer < len(entering):
         msg = (
             f"layer {layer} is out of range: there are {len(entering)} layers of attention, and -1 "

@@ -81,9 +81,10 @@ def relevance(
     Notes
     -----
     Chefer, Gur & Wolf 2021 (ICCV), eq. 5 and 6, for self-attention: ``R = I``, then in each layer
-    ``R ← R + C R`` with ``C`` the mean over the heads of ``max(0, A ⊙ dY/dA)``; the map is the row
-    of the token that is read. The row is followed from the last layer down, which is the same
-    number. One forward and one backward; attention may run fused.
+    ``R ← R + C R`` with ``C`` the mean over the heads of ``max(0, A ⊙ dY/dA)``. The map is the row
+    of the token that is read, less what ``I`` has in it: where patches are read themselves, it
+    would outweigh the rest. The row is followed from the last layer down, which gives the same
+    numbers. One forward and one backward; attention may run fused.
 
     Examples
     --------
@@ -94,13 +95,15 @@ def relevance(
     row = answer.layers.read
     for record in reversed(answer.layers.records):
         row = row + row @ answer.layers.matrix(record, _positive_product)
-    return answer.map(row, "relevance")
+    return answer.map(row - answer.layers.read, "relevance")
 
 
 def relevance_matrix(
     model: VisionModel | nn.Module | str, image: object, target: Target = None
 ) -> np.ndarray:
-    """Follow the score from every token: (token, token), :func:`relevance` is a row of it.
+    """Follow the score from every token: (token, token), with ``I`` in it.
+
+    :func:`relevance` is the row of the token that is read.
 
     Parameters
     ----------
