@@ -1,13 +1,17 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
 from vit_widgets.probes.attribution import (
+    LayerRelevance,
     PartialRollouts,
     attention_cam,
+    attention_flow,
     grad_cam,
     gradient_attention,
     input_x_gradient,
     integrated_gradients,
+    layer_relevance,
     legrad,
+    lrp,
     occlusion,
     partial_rollouts,
     relevance,
@@ -17,6 +21,7 @@ from vit_widgets.probes.attribution import (
     rollout_matrix,
     saliency,
     smooth_grad,
+    transformer_attribution,
 )
 from vit_widgets.probes.cka import CKA, cka
 from vit_widgets.probes.cluster_metrics import (
@@ -68,6 +73,7 @@ __all__ = [
     "GLSim",
     "HeadMasks",
     "HeadStatistics",
+    "LayerRelevance",
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
@@ -85,6 +91,7 @@ __all__ = [
     "TokenCut",
     "active_at",
     "attention_cam",
+    "attention_flow",
     "cka",
     "cluster_metrics",
     "clustering",
@@ -99,8 +106,10 @@ __all__ = [
     "input_x_gradient",
     "integrated_gradients",
     "kmeans",
+    "layer_relevance",
     "layer_statistics",
     "legrad",
+    "lrp",
     "mask_iou",
     "neuron_effect",
     "neuron_map",
@@ -122,5 +131,6 @@ __all__ = [
     "smooth_grad",
     "spatial_variance",
     "tokencut",
+    "transformer_attribution",
     "visualize_feature",
 ]

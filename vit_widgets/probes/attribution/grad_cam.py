@@ -84,7 +84,7 @@ def grad_cam(
         output = asked.model.run(model.to_device(batch))
         score = asked.score(output)
         value = score(output)
-        gradient = differentiated(model, value.sum(), seen[0], place.path)
+        [gradient] = differentiated(model, value.sum(), seen, place.path)
     features, slopes = (_patches(place, one) for one in (seen[0], gradient))
     weighed = _VARIANTS[variant](features, slopes)
     assert place.axis is not None

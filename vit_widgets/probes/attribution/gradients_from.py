@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -54,9 +54,9 @@ def gradients_from(model: VisionModel, place: Site) -> Iterator[list[torch.Tenso
 
 
 def differentiated(
-    model: VisionModel, score: torch.Tensor, at: torch.Tensor, where: str
-) -> torch.Tensor:
-    """Differentiate a score by what was seen at a place; zeros where it does not depend on it.
+    model: VisionModel, score: torch.Tensor, at: Sequence[torch.Tensor], where: str
+) -> list[torch.Tensor]:
+    """Differentiate a score by some tensors; zeros where it does not depend on one.
 
     Raises
     ------
@@ -69,5 +69,8 @@ def differentiated(
             "torch.no_grad or detaches what it computes; pass forward= that does not"
         )
         raise ValueError(msg)
-    [gradient] = torch.autograd.grad(score, at, allow_unused=True)
-    return torch.zeros_like(at) if gradient is None else gradient
+    found = torch.autograd.grad(score, at, allow_unused=True)
+    return [
+        torch.zeros_like(one) if slope is None else slope
+        for one, slope in zip(at, found, strict=True)
+    ]

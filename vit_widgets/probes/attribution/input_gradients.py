@@ -59,7 +59,7 @@ def input_gradients(score: Score, batch: torch.Tensor) -> torch.Tensor:
         with model.evaluating() as parts, remembered(parts), torch.enable_grad():
             pixels = model.to_device(some).detach().clone().requires_grad_()
             value = score(model.run(pixels)).sum()
-            slope = differentiated(model, value, pixels, "the pixels")
+            [slope] = differentiated(model, value, [pixels], "the pixels")
         found.append(slope.to(torch.promote_types(slope.dtype, torch.float32)).cpu())
     return torch.cat(found)
 

@@ -63,7 +63,7 @@ def _asked(model: VisionModel, batch: torch.Tensor) -> np.ndarray:
         # Some directions are flat: all features of a normalised vector have a sum that stays.
         noise = torch.randn(returned.shape, generator=torch.Generator().manual_seed(0))
         mixed = (returned * noise.to(returned)).sum()
-        gradient = differentiated(model, mixed, seen[0], last.path)
+        [gradient] = differentiated(model, mixed, seen, last.path)
     read: np.ndarray = (gradient[0] != 0).any(dim=-1).cpu().numpy()
     return read
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import nn
 
 from vit_widgets.activations import AttentionRecord, GradientRecord, gradients
 from vit_widgets.models import VisionModel, load
+from vit_widgets.probes.attribution.lrp import PATENT, RelevanceRules
 from vit_widgets.probes.attribution.token_layers import Fused, TokenLayers, token_layers
 from vit_widgets.probes.maps import PatchMap, remarks
 from vit_widgets.probes.target import ReadOut, Score, Target, one_image, question
@@ -115,6 +116,55 @@ def relevance_matrix(
     for record in answer.layers.records:
         whole = whole + answer.layers.matrix(record, _positive_product) @ whole
     return whole
+
+
+def transformer_attribution(
+    model: VisionModel | nn.Module | str, image: object, target: Target = None
+) -> PatchMap:
+    """Follow the score through the attention of all layers, by its relevance times its gradient.
+
+    Parameters
+    ----------
+    model, image, target
+        As of :func:`relevance`.
+
+    Returns
+    -------
+    PatchMap
+        Not negative; not normalised.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`relevance`.
+
+    Notes
+    -----
+    Chefer, Gur & Wolf 2021 (CVPR), eq. 13 and 14: ``C̄ = (I + C_L) … (I + C_1)`` with ``C`` the
+    mean over the heads of ``max(0, dY/dA ⊙ R_A)``; rows are not normalised, as in their code. Their
+    ``R_A`` comes from the α = 1, β = 0 rule; here it is that of CP-LRP (:func:`lrp`). Two forwards
+    and two backwards. LRP is described as patented by its authors; :func:`relevance` needs none.
+
+    Examples
+    --------
+    >>> transformer_attribution("demo", image).values.shape            # doctest: +SKIP
+    (12, 12)
+    """
+    answer = _answer(model, image, target)
+    with RelevanceRules():
+        ruled = _answer(model, image, target)
+    by_rule = {record.layer: record for record in ruled.layers.records}
+
+    def fused(record: AttentionRecord, group: int) -> np.ndarray:
+        products = _weights(record, group) * _slopes(by_rule[record.layer], group)
+        mean: np.ndarray = np.maximum(products * _slopes(record, group), 0).mean(axis=0)
+        return mean
+
+    row = answer.layers.read
+    for record in reversed(answer.layers.records):
+        row = row + row @ answer.layers.matrix(record, fused)
+    found = answer.map(row - answer.layers.read, "transformer_attribution")
+    return replace(found, notes=(PATENT, *found.notes))
 
 
 def gradient_attention(

@@ -96,7 +96,7 @@ def rollout(
     """
     found = token_layers(cache)
     row = found.read
-    for _, mixed in _downwards(found, cache, image, fusion, discard, start):
+    for _, mixed in mixings(found, cache, image, fusion, discard, start):
         row = row @ mixed
     values = found.laid_out(row)
     assert found.axis.grid is not None
@@ -141,7 +141,7 @@ def partial_rollouts(
     found = token_layers(cache)
     rows = np.empty((0, found.axis.size))
     layers: list[int] = []
-    for record, mixed in _downwards(found, cache, image, fusion, discard, start):
+    for record, mixed in mixings(found, cache, image, fusion, discard, start):
         rows = np.concatenate([found.read[None], rows]) @ mixed
         layers.insert(0, record.layer)
     values = found.laid_out(rows)
@@ -172,12 +172,12 @@ def rollout_matrix(
     """
     found = token_layers(cache)
     whole = np.eye(found.axis.size)
-    for _, mixed in _downwards(found, cache, image, fusion, discard, start):
+    for _, mixed in mixings(found, cache, image, fusion, discard, start):
         whole = whole @ mixed
     return whole
 
 
-def _downwards(
+def mixings(
     found: TokenLayers,
     cache: ActivationCache,
     image: int,
@@ -185,7 +185,15 @@ def _downwards(
     discard: float,
     start: int,
 ) -> Iterator[tuple[AttentionRecord, np.ndarray]]:
-    """Give ``Ã`` of each layer, the last layer first."""
+    """Give ``Ã = (A + I) / 2`` of each layer, the last layer first.
+
+    Parameters
+    ----------
+    found
+        From :func:`token_layers`.
+    cache, image, fusion, discard, start
+        As of :func:`rollout`.
+    """
     if fusion not in get_args(Fusion):
         msg = f"fusion={fusion!r} is not known; it is one of {', '.join(get_args(Fusion))}"
         raise ValueError(msg)
