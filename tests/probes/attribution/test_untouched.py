@@ -1,31 +1,15 @@
 """After any attribution the model is what it was, also when it was stopped or failed."""
 
-import functools
-
 import numpy as np
 import pytest
 import torch
 
 import vit_widgets as vw
 from tests.models.module_state import state_of
+from tests.probes.attribution.methods import METHODS
 from tests.probes.attribution.tiny_vit import pictures, tiny_vit
-from vit_widgets import probes
 
-METHODS = {
-    "rollout": lambda model, x, target: probes.rollout(vw.capture(model, x)),
-    "relevance": probes.relevance,
-    "gradient_attention": probes.gradient_attention,
-    "attention_cam": probes.attention_cam,
-    "legrad": probes.legrad,
-    "grad_cam": probes.grad_cam,
-    "saliency": probes.saliency,
-    "input_x_gradient": probes.input_x_gradient,
-    "smooth_grad": functools.partial(probes.smooth_grad, samples=2),
-    "integrated_gradients": functools.partial(probes.integrated_gradients, steps=2),
-    "occlusion": probes.occlusion,
-    "drop": functools.partial(probes.occlusion, fill="drop"),
-    "rise": functools.partial(probes.rise, samples=2),
-}
+CLASS_AGNOSTIC = ("rollout", "attention_flow")
 
 
 def fails(scores: torch.Tensor) -> torch.Tensor:
@@ -44,9 +28,9 @@ def test_nothing_is_left_behind(name: str):
         scores = model.run(x)
     before = state_of(module)
     target = ("embedding", pictures(2)[1:])
-    for one in (None, ("margin", 0, 1), *([target] if name != "rollout" else [])):
+    for one in (None, ("margin", 0, 1), target):
         METHODS[name](model, x, one)
-    if name != "rollout":
+    if name not in CLASS_AGNOSTIC:
         with pytest.raises(KeyError, match="the user's"):
             METHODS[name](model, x, fails)
     assert state_of(module) == before
