@@ -121,4 +121,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     measure_maps("vit_tiny_patch16_224")
     measure_maps("vit_small_patch16_224")
+    measure_maps("vit_base_patch16_224")
     measure_occlusion()

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from vit_widgets.activations import multi_head
 from vit_widgets.activations.sites import Site
 from vit_widgets.activations.threads import of_this_thread
-from vit_widgets.models import VisionModel
+from vit_widgets.models import VisionModel, anatomy
 
 See = Callable[[Site, torch.Tensor], "torch.Tensor | None"]
 """Takes a site and its values (image, token, feature); what it returns takes their place."""
@@ -47,7 +47,7 @@ def seeing(model: VisionModel, sites: Sequence[Site], see: See) -> Iterator[None
     >>> with model.evaluating(), seeing(model, sites(model), lambda at, x: seen.append(x.shape)):
     ...     _ = model.run(batch)                                       # doctest: +SKIP
     """
-    modules = dict(model.module.named_modules())
+    modules = dict(anatomy.walk(model.module))
     parts = {one.path: one.part for one in sites if one.end == "output"}
     counts: dict[tuple[str, str], int] = {}
 

@@ -226,12 +226,10 @@ def _mixing(
     def fused(one: AttentionRecord, group: int) -> np.ndarray:
         return _FUSED[fusion](one.weights(image=image, group=group), axis=0)
 
-    weights = found.matrix(record, fused)
+    mixed = found.matrix(record, fused)  # made for us: it may be written to
     if discard:
-        count = int(discard * weights.size + 1e-9)
-        weights = weights.copy()
-        weights.flat[np.argsort(weights, axis=None, kind="stable")[:count]] = 0
-    mixed = weights.copy()
+        count = int(discard * mixed.size + 1e-9)
+        mixed.flat[np.argsort(mixed, axis=None, kind="stable")[:count]] = 0
     mixed.flat[:: len(mixed) + 1] += 1
     mixed /= mixed.sum(axis=1, keepdims=True)
     return mixed
