@@ -50,6 +50,7 @@ def filled(model: VisionModel, batch: torch.Tensor, fill: Fill) -> torch.Tensor:
 
     Examples
     --------
+    >>> from vit_widgets import load
     >>> filled(load("demo"), torch.ones(1, 3, 4, 4), "zero").sum()
     tensor(0.)
     """
