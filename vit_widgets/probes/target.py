@@ -7,6 +7,7 @@ A target is chosen once and means the same in every probe: :func:`question` read
 from __future__ import annotations
 
 import contextlib
+import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -231,7 +232,7 @@ def question(model: VisionModel, target: Target = None) -> Question:
         known = isinstance(kind, str) and counts.get(kind) == len(classes)
         if known and all(one is None or _is_class(one) for one in classes):
             return Question(model, target)
-    msg = f"target={target!r} is not known; it is {_ACCEPTED}"
+    msg = f"target={reprlib.repr(target)} is not known; it is {_ACCEPTED}"
     raise TypeError(msg)
 
 
