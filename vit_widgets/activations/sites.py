@@ -182,11 +182,11 @@ def sites(
             msg = "space 'output' has no layers to count: name a module, layer='blocks.3.mlp.fc1'"
         raise ValueError(msg)
     model = load(model)
-    shape = _shape(model, images)
+    shape = shape_of(model, images)
     known = _known.setdefault(model.module, {})
     question = (space, shape, model.forward, model.grid)
     if question not in known:
-        found = _FINDERS[space](model, _noise(shape))
+        found = _FINDERS[space](model, noise(shape))
         known[question] = tuple(replace(one, layer=layer) for layer, one in enumerate(found))
     if not known[question]:
         msg = f"{model.name} has no {space}: {_MISSING[space]}"
@@ -247,7 +247,7 @@ _MISSING = {
 }
 
 
-def _shape(model: VisionModel, images: object) -> torch.Size:
+def shape_of(model: VisionModel, images: object) -> torch.Size:
     """Give the shape of one input: of the user's images, or of the model's own size."""
     if images is None:
         grey = Image.new("RGB", (64, 64), (128, 128, 128))
@@ -255,7 +255,7 @@ def _shape(model: VisionModel, images: object) -> torch.Size:
     return model.batch(images).shape[1:]
 
 
-def _noise(shape: Sequence[int]) -> torch.Tensor:
+def noise(shape: Sequence[int]) -> torch.Tensor:
     """Make two inputs.
 
     Two, so that the axis of the images shows; noise, so that a value is recognised by what it is.
@@ -521,7 +521,7 @@ def _output(model: VisionModel, path: str, images: object) -> Site:
         some = [name for name in modules if name][:: max(1, len(modules) // 6)][:6]
         msg = f"{model.name} has no module {path!r}; its modules are called {', '.join(some)}, …"
         raise ValueError(msg)
-    batch = _noise(_shape(model, images))
+    batch = noise(shape_of(model, images))
     [*calls] = _calls(model, batch, [path])
     value = calls[0].returned if calls else None
     if value is None or value.ndim < 2:
