@@ -1,17 +1,17 @@
-"""What each head writes: where the heads of an attention are joined, and read or edited apart.
+"""What each head and each neuron writes: where they are joined, and read or edited apart.
 
 The heads of a layer stand side by side in what the projection behind attention is given,
 ``[A_1 V_1, …, A_H V_H]``, and that projection is linear: what it returns is the sum of what each
 head writes, ``A_h V_h W_h``, and its bias. A projection is not recognised by its name: in a trial
-it was given the very products of weights and values that the attention made.
+it was given the very products of weights and values that the attention made. Neurons are joined in
+the same way by the second projection of a feed-forward layer; a neuron is a part of one feature.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -30,147 +30,152 @@ from vit_widgets.activations.replay import Call, confirmed, recording, whole
 from vit_widgets.activations.seeing import seeing
 from vit_widgets.activations.sites import Site, noise, shape_of, sites
 from vit_widgets.activations.threads import of_this_thread
-from vit_widgets.models import VisionModel, anatomy, load
+from vit_widgets.models import VisionModel, load
 
-Joined = Literal["projection", "multi-head", "values"]
+Reached = Literal["projection", "multi-head", "site"]
 
 _VALUES = (
     "no layer was found that is given the heads of {} side by side; what they attend to (v) is "
     "scaled instead, in a full forward for each head"
 )
+_BESIDE = "the neurons of {} are not joined by a linear layer; each costs a full forward"
 
 
 @dataclass(frozen=True)
-class HeadSite:
-    """Where the heads of one attention are joined.
+class Joint:
+    """Where the parts of one layer, its heads or its neurons, are joined.
 
     Attributes
     ----------
     layer
-        Of the attention record, counted from 0.
+        Counted from 0: of the attention record, or of the feed-forward layer.
     name
-        Path of the module that attends.
-    heads
-        How many there are.
+        Path of the module that attends, or of the block that feeds forward.
+    parts
+        How many heads or neurons there are.
     features
-        Width of each in what the projection is given.
-    block
-        Path of the block around it; empty where there is none.
+        Width of each: of a neuron 1.
     returns
-        Path of the module that returns what the projection gives, and nothing added to it;
-        together with `call`, which of its calls.
-    joined
-        How the heads are reached. ``"projection"``: as the input of the layer that projects them;
-        ``"multi-head"``: computed again beside ``nn.MultiheadAttention``, which projects out of
-        sight; ``"values"``: no such layer was found, and what attention is given as v is scaled.
+        Path of the module that returns what the projection gives, and nothing added to it; empty
+        where there is none.
+    call
+        Which of the calls of that module.
+    reached
+        ``"projection"``: as the input of the layer that projects them; ``"multi-head"``: computed
+        again beside ``nn.MultiheadAttention``, which projects out of sight; ``"site"``: no such
+        layer was found, and what stands at `site` is scaled.
+    site
+        Where the parts stand side by side.
     note
-        What a user has to know of that, in a sentence; else empty.
+        What has to be known of that, in a sentence; else empty.
     """
 
     layer: int
     name: str
-    heads: int
+    parts: int
     features: int
-    block: str
     returns: str
     call: int
-    joined: Joined
+    reached: Reached
     site: Site = field(repr=False)
     note: str = ""
 
-    def gated(self, values: torch.Tensor, gates: torch.Tensor) -> torch.Tensor:
-        """Scale each head of what is joined.
+    def gated(self, joined: torch.Tensor, gates: torch.Tensor) -> torch.Tensor:
+        """Scale each part.
 
         Parameters
         ----------
-        values
-            (row, token, head * feature).
+        joined
+            The parts side by side: (row, token, part * feature).
         gates
-            Factors (row, head), or (head,) for all rows.
+            Factors (row, part).
         """
-        by_head = values.unflatten(-1, (self.heads, self.features))
-        factors = gates.reshape(-1, 1, self.heads, 1) if gates.ndim > 1 else gates[None, None, :, None]
-        return (by_head * factors).flatten(-2)
+        by_part = joined.unflatten(-1, (self.parts, self.features))
+        return (by_part * gates[:, None, :, None]).flatten(-2)
 
-    def written(self, model: VisionModel, values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        """Compute what each head writes to the output of its layer, the bias aside.
+    def written(
+        self, model: VisionModel, joined: torch.Tensor, like: torch.Tensor, parts: Sequence[int]
+    ) -> torch.Tensor:
+        """Compute what some parts write to the output of their layer, the bias aside.
 
         Parameters
         ----------
         model
             The model.
-        values
-            What is joined: (image, token, head * feature).
+        joined
+            The parts side by side: (image, token, part * feature).
         like
             What the projection returned for these images.
+        parts
+            Which of them.
 
         Returns
         -------
         torch.Tensor
-            ``A_h V_h W_h``: (head, ...) over the shape of `like`.
+            ``A_h V_h W_h``: (part, ...) over the shape of `like`.
         """
         weight, _ = self.projection(model)
-        by_head = values.unflatten(-1, (self.heads, self.features))
-        columns = weight.unflatten(1, (self.heads, self.features))
-        parts = [
-            self.laid_out(by_head[:, :, head] @ columns[:, head].mT, like)
-            for head in range(self.heads)
-        ]
-        return torch.stack(parts)
+        by_part = joined.unflatten(-1, (self.parts, self.features))
+        columns = weight.unflatten(1, (self.parts, self.features))
+        return torch.stack(
+            [self.laid_out(by_part[:, :, one] @ columns[:, one].mT, like) for one in parts]
+        )
 
     def projection(self, model: VisionModel) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Give weight (feature, head * feature) and bias (feature,) of the projection."""
+        """Give the weight (feature, part * feature) and the bias (feature,) of the projection."""
         module = model.module.get_submodule(self.site.path)
         layer = module.out_proj if isinstance(module, nn.MultiheadAttention) else module
-        bias = layer.bias
-        return layer.weight.detach().flatten(1), None if bias is None else bias.detach()
+        start, bias = self.site.start, layer.bias
+        weight = layer.weight.detach().flatten(1)[:, start : start + self.site.features]
+        return weight, None if bias is None else bias.detach()
 
     def laid_out(self, sequence: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         """Lay out (image, token, feature) as the projection returns it."""
-        return replace(self.site, features=sequence.shape[-1]).restored(sequence, like)
+        place = replace(self.site, features=sequence.shape[-1], start=0)
+        return place.restored(sequence, like)
 
 
-See = Callable[[HeadSite, torch.Tensor], "torch.Tensor | None"]
-"""Takes a site and the heads side by side (image, token, head * feature); what it returns takes
+See = Callable[[Joint, torch.Tensor], "torch.Tensor | None"]
+"""Takes a joint and its parts side by side (image, token, part * feature); what it returns takes
 their place."""
 
 
 @dataclass(frozen=True)
-class HeadSites:
-    """All layers whose heads can be told apart.
+class Joints:
+    """The layers whose heads, or neurons, can be told apart.
 
     Attributes
     ----------
     layers
-        A site for each attention record, ``None`` where heads cannot be told apart.
+        One for each layer; ``None`` where its parts cannot be told apart.
     blocks
         Paths of the blocks.
     resumes
-        Whether a forward can be resumed at a layer (:class:`~.replay.Replay`).
+        Whether a forward can be resumed at them (:class:`~vit_widgets.activations.replay.Replay`).
     notes
-        What holds for these numbers, in sentences.
+        What has to be known of them, in sentences.
     """
 
-    layers: tuple[HeadSite | None, ...]
+    layers: tuple[Joint | None, ...]
     blocks: tuple[str, ...]
     resumes: bool
     notes: tuple[str, ...]
 
     @property
-    def found(self) -> tuple[HeadSite, ...]:
-        """The layers that have a site."""
+    def found(self) -> tuple[Joint, ...]:
+        """Those that there are."""
         return tuple(one for one in self.layers if one is not None)
 
     @property
-    def heads(self) -> int:
-        """The most heads that a layer has."""
-        return max((one.heads for one in self.found), default=0)
+    def parts(self) -> int:
+        """The most parts that a layer has."""
+        return max((one.parts for one in self.found), default=0)
 
 
-_known: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, HeadSites]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Joints]] = weakref.WeakKeyDictionary()
 
 
-def head_sites(model: VisionModel | nn.Module | str, images: object = None) -> HeadSites:
+def head_joints(model: VisionModel | nn.Module | str, images: object = None) -> Joints:
     """Find where the heads of each layer are joined.
 
     Parameters
@@ -182,8 +187,8 @@ def head_sites(model: VisionModel | nn.Module | str, images: object = None) -> H
 
     Returns
     -------
-    HeadSites
-        Found once for a model and an input size, by some forwards of two trial images.
+    Joints
+        Found once for a model and an input size, by six forwards of two trial images.
 
     Raises
     ------
@@ -192,50 +197,82 @@ def head_sites(model: VisionModel | nn.Module | str, images: object = None) -> H
 
     Examples
     --------
-    >>> [one.returns for one in head_sites("demo").found][:2]          # doctest: +SKIP
+    >>> [one.returns for one in head_joints("demo").found][:2]
     ['blocks.0.attn', 'blocks.1.attn']
     """
     model = load(model)
-    shape = shape_of(model, images)
-    known = _known.setdefault(model.module, {})
-    question = (shape, model.forward, tuple((model.attention or {}).items()))
-    if question not in known:
-        known[question] = _find(model, noise(shape))
-    if not known[question].found:
+    found = _remembered(model, "heads", shape_of(model, images), _find_heads)
+    if not found.found:
         msg = (
             f"the heads of {model.name} cannot be told apart: no layer is given them side by side, "
             "and none of its attention is fused"
         )
         raise ValueError(msg)
+    return found
+
+
+def neuron_joints(model: VisionModel | nn.Module | str, images: object = None) -> Joints:
+    """Find where the hidden units of each feed-forward layer are joined.
+
+    Parameters
+    ----------
+    model, images
+        As of :func:`head_joints`.
+
+    Raises
+    ------
+    ValueError
+        If the model has no feed-forward layer.
+
+    Examples
+    --------
+    >>> neuron_joints("demo").layers[2].returns
+    'blocks.2.mlp.fc2'
+    """
+    model = load(model)
+    return _remembered(model, "neurons", shape_of(model, images), _find_neurons)
+
+
+def _remembered(
+    model: VisionModel,
+    what: str,
+    shape: torch.Size,
+    find: Callable[[VisionModel, torch.Tensor], Joints],
+) -> Joints:
+    known = _known.setdefault(model.module, {})
+    question = (what, shape, model.forward, tuple((model.attention or {}).items()))
+    if question not in known:
+        known[question] = find(model, noise(shape))
     return known[question]
 
 
 @contextlib.contextmanager
-def seeing_heads(model: VisionModel, layers: Sequence[HeadSite], see: See) -> Iterator[None]:
-    """Hand over the heads of some layers in every forward, and let them be replaced.
+def seeing_joints(model: VisionModel, joints: Sequence[Joint], see: See) -> Iterator[None]:
+    """Hand over the parts of some layers in every forward, and let them be replaced.
 
-    To be used within ``model.evaluating()``. As :func:`~.seeing.seeing`: forwards of other threads
-    are left alone, and nothing is left on exit.
+    To be used within ``model.evaluating()``. As of :func:`~vit_widgets.activations.seeing`, the
+    forwards of other threads are left alone, and nothing is left on exit.
 
     Parameters
     ----------
     model
         The model.
-    layers
-        Where to look (:func:`head_sites`).
+    joints
+        Where to look (:func:`head_joints`, :func:`neuron_joints`).
     see
-        Called with a site and what is joined there (image, token, head * feature), which carries
-        gradients where they are enabled. A tensor that it returns takes its place.
+        Called with a joint and its parts side by side (image, token, part * feature), which carry
+        gradients where they are enabled. A tensor that it returns takes their place.
 
     Examples
     --------
-    >>> with model.evaluating(), seeing_heads(model, sites, lambda at, z: 0 * z):  # doctest: +SKIP
-    ...     without_attention = model.run(batch)
+    >>> model = load("demo")
+    >>> with model.evaluating(), seeing_joints(model, head_joints(model).found, lambda at, z: 0 * z):
+    ...     without_attention = model.run(torch.zeros(1, 3, 144, 144))
     """
-    of_site = {one.site: one for one in layers if one.joined != "multi-head"}
-    beside = [one for one in layers if one.joined == "multi-head"]
+    at_sites = {one.site: one for one in joints if one.reached != "multi-head"}
+    beside = [one for one in joints if one.reached == "multi-head"]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(seeing(model, list(of_site), lambda at, z: see(of_site[at], z)))
+        stack.enter_context(seeing(model, list(at_sites), lambda at, z: see(at_sites[at], z)))
         if beside:
             stack.enter_context(_MultiHead(model, beside, see))
         stack.enter_context(whole(model))
@@ -245,14 +282,14 @@ def seeing_heads(model: VisionModel, layers: Sequence[HeadSite], see: See) -> It
 class _MultiHead(TorchFunctionMode):
     """Show the heads of ``nn.MultiheadAttention``, and add what an edit of them changes."""
 
-    def __init__(self, model: VisionModel, layers: Sequence[HeadSite], see: See) -> None:
+    def __init__(self, model: VisionModel, joints: Sequence[Joint], see: See) -> None:
         super().__init__()
         self._see = see
-        self._sites: dict[int, dict[int, HeadSite]] = {}
-        for one in layers:
-            module = model.module.get_submodule(one.name)
-            self._sites.setdefault(id(module), {})[one.site.call] = one
+        self._joints: dict[int, dict[int, Joint]] = {}
         self._counts: dict[int, int] = {}
+        for one in joints:
+            module = model.module.get_submodule(one.name)
+            self._joints.setdefault(id(module), {})[one.site.call] = one
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: Any = (), kwargs: Any = None
@@ -263,10 +300,10 @@ class _MultiHead(TorchFunctionMode):
         if func is not functional.multi_head_attention_forward:
             return result
         running = id(module_frame().get("self"))
+        here = self._joints.get(running, {})
         number = self._counts.get(running, 0)
         self._counts[running] = number + 1
-        layers = self._sites.get(running, {})
-        at = layers.get(number % max(1, next((one.site.calls for one in layers.values()), 1)))
+        at = next((one for call, one in here.items() if number % one.site.calls == call), None)
         if at is None:
             return result
         joined = multi_head.joined(func, args, kwargs)
@@ -275,8 +312,7 @@ class _MultiHead(TorchFunctionMode):
             return result
         output, weights = result
         added = functional.linear(changed - joined, multi_head.projection(func, args, kwargs))
-        added = added[0] if output.dim() == 2 else added.transpose(0, 1)
-        return output + added, weights
+        return output + (added[0] if output.dim() == 2 else added.transpose(0, 1)), weights
 
 
 # --- finding them -------------------------------------------------------------------------------
@@ -291,7 +327,7 @@ class _Given:
     values: torch.Tensor
 
 
-def _find(model: VisionModel, batch: torch.Tensor) -> HeadSites:
+def _find_heads(model: VisionModel, batch: torch.Tensor) -> Joints:
     """Look in a trial which layer is given the heads, and which module returns what it gives."""
     blocks = capture(model, batch, keep=("attention", "tokens")).blocks
     rows = model.to_device(batch)
@@ -323,30 +359,61 @@ def _find(model: VisionModel, batch: torch.Tensor) -> HeadSites:
             else _joined_at(model, record, site, product, blocks, calls)
             for record, site, product in zip(records, taken, products, strict=True)
         ]
-        found = [one for one in layers if one is not None]
-        resumes = bool(found) and all(one.site.calls == 1 for one in found)
-        if resumes:
-            middle = found[len(found) // 2]
-            at = next(c for c in calls if (c.path, c.number) == (middle.returns, middle.call))
-            resumes = confirmed(model, rows, calls, at)
+        resumes = _resumes(model, rows, [one for one in layers if one is not None], calls)
     layers = [
         one or _by_values(model, record, batch)
         for one, record in zip(layers, records, strict=True)
     ]
-    return HeadSites(tuple(layers), blocks, resumes, tuple(_notes(model, layers, resumes)))
+    return Joints(tuple(layers), blocks, resumes, tuple(_notes(model, layers, resumes)))
 
 
-def _notes(
-    model: VisionModel, layers: Sequence[HeadSite | None], resumes: bool
-) -> Iterator[str]:
+def _find_neurons(model: VisionModel, batch: torch.Tensor) -> Joints:
+    blocks = capture(model, batch, keep=("attention", "tokens")).blocks
+    found = []
+    for at in sites(model, "ffn_act", batch):
+        linear = _projects(model.module.get_submodule(at.path))
+        found.append(
+            Joint(
+                layer=at.layer,
+                name=at.block,
+                parts=at.features,
+                features=1,
+                returns=at.path if linear else "",
+                call=at.call,
+                reached="projection" if linear else "site",
+                site=at,
+                note="" if linear else _BESIDE.format(at.block),
+            )
+        )
+    linear_ones = [one for one in found if one.reached == "projection"]
+    rows = model.to_device(batch)
+    with model.evaluating():
+        with recording(model, [*blocks, *(one.returns for one in linear_ones)], len(rows)) as calls:
+            model.run(rows)
+        resumes = _resumes(model, rows, linear_ones, calls)
+    return Joints(tuple(found), blocks, resumes, tuple(_notes(model, found, resumes)))
+
+
+def _resumes(
+    model: VisionModel, rows: torch.Tensor, found: Sequence[Joint], calls: Sequence[Call]
+) -> bool:
+    """Try whether a forward can be resumed, at the layer in the middle."""
+    if not found or any(one.site.calls > 1 for one in found):
+        return False
+    middle = found[len(found) // 2]
+    at = next(one for one in calls if (one.path, one.number) == (middle.returns, middle.call))
+    return confirmed(model, rows, calls, at)
+
+
+def _notes(model: VisionModel, layers: Sequence[Joint | None], resumes: bool) -> Iterator[str]:
     yield from dict.fromkeys(one.note for one in layers if one is not None and one.note)
     missing = [str(layer) for layer, one in enumerate(layers) if one is None]
     if missing:
         yield f"the heads of layer {', '.join(missing)} cannot be told apart"
-    if not resumes:
+    if not resumes and any(one is not None and one.reached != "site" for one in layers):
         yield (
-            f"a forward of {model.name} cannot be resumed in the middle, so that each head costs a "
-            "full forward"
+            f"a forward of {model.name} cannot be resumed in the middle: every edit is a full "
+            "forward"
         )
 
 
@@ -443,23 +510,21 @@ def _joined_at(
     product: torch.Tensor,
     blocks: Sequence[str],
     calls: Sequence[Call],
-) -> HeadSite | None:
+) -> Joint | None:
     """Find the largest module that returns the sum of what the heads write, and the bias."""
-    block = next((one for one in blocks if _within(site.path, one)), "")
-    joined: Joined = "multi-head" if record.source == "mha" else "projection"
+    reached: Reached = "multi-head" if record.source == "mha" else "projection"
     for path in _around(site, blocks):
         for call in calls:
             if call.path != path or call.stream is None:
                 continue
-            one = HeadSite(
+            one = Joint(
                 layer=record.layer,
                 name=record.name,
-                heads=record.heads,
+                parts=record.heads,
                 features=site.features // record.heads,
-                block=block,
                 returns=path,
                 call=call.number,
-                joined=joined,
+                reached=reached,
                 site=site,
             )
             if _adds_up(model, one, product.to(call.stream), call.stream):
@@ -468,19 +533,19 @@ def _joined_at(
 
 
 def _adds_up(
-    model: VisionModel, one: HeadSite, product: torch.Tensor, stream: torch.Tensor
+    model: VisionModel, one: Joint, product: torch.Tensor, stream: torch.Tensor
 ) -> bool:
     """Whether what a module returned is the sum of what the heads write, and the bias."""
     weight, bias = one.projection(model)
     if stream.numel() != product[..., 0].numel() * len(weight):
         return False
-    total = one.written(model, product, stream).sum(dim=0)
+    total = one.written(model, product, stream, range(one.parts)).sum(dim=0)
     if bias is not None:
         total = total + one.laid_out(bias.expand(*product.shape[:2], -1), total)
     return _same(total, stream)
 
 
-def _by_values(model: VisionModel, record: AttentionRecord, batch: torch.Tensor) -> HeadSite | None:
+def _by_values(model: VisionModel, record: AttentionRecord, batch: torch.Tensor) -> Joint | None:
     """Reach the heads of fused attention through what it is given as v."""
     if record.source != "sdpa":
         return None
@@ -492,15 +557,14 @@ def _by_values(model: VisionModel, record: AttentionRecord, batch: torch.Tensor)
     features = int(met.values.shape[-1])
     if site.features != record.heads * features:
         return None
-    return HeadSite(
+    return Joint(
         layer=record.layer,
         name=record.name,
-        heads=record.heads,
+        parts=record.heads,
         features=features,
-        block=site.block,
         returns="",
         call=0,
-        joined="values",
+        reached="site",
         site=site,
         note=_VALUES.format(record.name),
     )
