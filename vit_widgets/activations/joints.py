@@ -35,10 +35,10 @@ from vit_widgets.models import VisionModel, load
 Reached = Literal["projection", "multi-head", "site"]
 
 _VALUES = (
-    "no layer was found that is given the heads of {} side by side; what they attend to (v) is "
+    "no layer was found that is given the heads of {} side by side: what they attend to (v) is "
     "scaled instead, in a full forward for each head"
 )
-_BESIDE = "the neurons of {} are not joined by a linear layer; each costs a full forward"
+_BESIDE = "the neurons of {} are not joined by a linear layer: each costs a full forward"
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,6 @@ class Joint:
         layer was found, and what stands at `site` is scaled.
     site
         Where the parts stand side by side.
-    note
-        What has to be known of that, in a sentence; else empty.
     """
 
     layer: int
@@ -78,7 +76,6 @@ class Joint:
     call: int
     reached: Reached
     site: Site = field(repr=False)
-    note: str = ""
 
     def gated(self, joined: torch.Tensor, gates: torch.Tensor) -> torch.Tensor:
         """Scale each part.
@@ -349,22 +346,20 @@ def _find_heads(model: VisionModel, batch: torch.Tensor) -> Joints:
             None if product is None else _taken(model, record, product, given)
             for record, product in zip(records, products, strict=True)
         ]
-        around = [_around(site, blocks) for site in taken if site is not None]
+        around = [_around(one[0], blocks) for one in taken if one is not None]
         paths = list(dict.fromkeys([*blocks, *(path for some in around for path in some)]))
         with recording(model, paths, len(rows)) as calls:
             model.run(rows)
         layers = [
-            None
-            if site is None or product is None
-            else _joined_at(model, record, site, product, blocks, calls)
-            for record, site, product in zip(records, taken, products, strict=True)
+            None if one is None else _joined_at(model, record, *one, blocks, calls)
+            for record, one in zip(records, taken, strict=True)
         ]
         resumes = _resumes(model, rows, [one for one in layers if one is not None], calls)
     layers = [
         one or _by_values(model, record, batch)
         for one, record in zip(layers, records, strict=True)
     ]
-    return Joints(tuple(layers), blocks, resumes, tuple(_notes(model, layers, resumes)))
+    return Joints(tuple(layers), blocks, resumes, tuple(_notes(model, layers, resumes, _VALUES)))
 
 
 def _find_neurons(model: VisionModel, batch: torch.Tensor) -> Joints:
@@ -382,7 +377,6 @@ def _find_neurons(model: VisionModel, batch: torch.Tensor) -> Joints:
                 call=at.call,
                 reached="projection" if linear else "site",
                 site=at,
-                note="" if linear else _BESIDE.format(at.block),
             )
         )
     linear_ones = [one for one in found if one.reached == "projection"]
@@ -391,7 +385,7 @@ def _find_neurons(model: VisionModel, batch: torch.Tensor) -> Joints:
         with recording(model, [*blocks, *(one.returns for one in linear_ones)], len(rows)) as calls:
             model.run(rows)
         resumes = _resumes(model, rows, linear_ones, calls)
-    return Joints(tuple(found), blocks, resumes, tuple(_notes(model, found, resumes)))
+    return Joints(tuple(found), blocks, resumes, tuple(_notes(model, found, resumes, _BESIDE)))
 
 
 def _resumes(
@@ -405,16 +399,25 @@ def _resumes(
     return confirmed(model, rows, calls, at)
 
 
-def _notes(model: VisionModel, layers: Sequence[Joint | None], resumes: bool) -> Iterator[str]:
-    yield from dict.fromkeys(one.note for one in layers if one is not None and one.note)
-    missing = [str(layer) for layer, one in enumerate(layers) if one is None]
+def _notes(
+    model: VisionModel, layers: Sequence[Joint | None], resumes: bool, scaled: str
+) -> Iterator[str]:
+    """Say what has to be known; `scaled` names those that are reached at their site."""
+    missing = [layer for layer, one in enumerate(layers) if one is None]
+    beside = [layer for layer, one in enumerate(layers) if one and one.reached == "site"]
+    if beside:
+        yield scaled.format(_listed(beside))
     if missing:
-        yield f"the heads of layer {', '.join(missing)} cannot be told apart"
-    if not resumes and any(one is not None and one.reached != "site" for one in layers):
+        yield f"the heads of {_listed(missing)} cannot be told apart"
+    if not resumes and any(one and one.reached != "site" for one in layers):
         yield (
             f"a forward of {model.name} cannot be resumed in the middle: every edit is a full "
             "forward"
         )
+
+
+def _listed(layers: Sequence[int]) -> str:
+    return f"layer{'s' * (len(layers) > 1)} {', '.join(map(str, layers))}"
 
 
 def _projects(part: nn.Module) -> bool:
@@ -465,8 +468,11 @@ def _product(record: AttentionRecord) -> torch.Tensor | None:
 
 def _taken(
     model: VisionModel, record: AttentionRecord, product: torch.Tensor, given: Sequence[_Given]
-) -> Site | None:
-    """Find the layer that is given the heads of a record, as a place to read and edit them."""
+) -> tuple[Site, torch.Tensor] | None:
+    """Find the layer that is given the heads of a record, and what it was given there.
+
+    It may be given the tokens in another order than the attention has them.
+    """
     images, tokens, width = product.shape
     named = Site(
         space="attn_out",
@@ -479,8 +485,9 @@ def _taken(
     )
     module = model.module.get_submodule(record.name)
     if record.source == "mha" and isinstance(module, nn.MultiheadAttention):
-        return named if module.batch_first else replace(named, order="images second")
-    found: list[Site] = []
+        turned = named if module.batch_first else replace(named, order="images second")
+        return turned, product
+    found: list[tuple[Site, torch.Tensor]] = []
     for at in given:
         orders: tuple[Any, ...] = ("features last", "images second")
         if isinstance(model.module.get_submodule(at.path), nn.Conv2d):
@@ -488,8 +495,12 @@ def _taken(
         for order in orders:
             lead = max(1, at.values.shape[int(order == "images second")] // images)
             site = replace(named, path=at.path, order=order, call=at.number, lead=lead)
-            if at.values.numel() == product.numel() and _same(site.sequence(at.values), product):
-                found.append(replace(site, calls=sum(one.path == at.path for one in given)))
+            if at.values.numel() != product.numel():
+                continue
+            values = site.sequence(at.values)
+            if values.shape == product.shape and _same(_sorted(values), _sorted(product)):
+                site = replace(site, calls=sum(one.path == at.path for one in given))
+                found.append((site, values))
                 break
     # Where several layers take the heads, what they write is no single product (adapters, gates).
     return found[0] if len(found) == 1 else None
@@ -507,7 +518,7 @@ def _joined_at(
     model: VisionModel,
     record: AttentionRecord,
     site: Site,
-    product: torch.Tensor,
+    joined: torch.Tensor,
     blocks: Sequence[str],
     calls: Sequence[Call],
 ) -> Joint | None:
@@ -527,21 +538,21 @@ def _joined_at(
                 reached=reached,
                 site=site,
             )
-            if _adds_up(model, one, product.to(call.stream), call.stream):
+            if _adds_up(model, one, joined.to(call.stream), call.stream):
                 return one
     return None
 
 
 def _adds_up(
-    model: VisionModel, one: Joint, product: torch.Tensor, stream: torch.Tensor
+    model: VisionModel, one: Joint, joined: torch.Tensor, stream: torch.Tensor
 ) -> bool:
     """Whether what a module returned is the sum of what the heads write, and the bias."""
     weight, bias = one.projection(model)
-    if stream.numel() != product[..., 0].numel() * len(weight):
+    if stream.numel() != joined[..., 0].numel() * len(weight):
         return False
-    total = one.written(model, product, stream, range(one.parts)).sum(dim=0)
+    total = one.written(model, joined, stream, range(one.parts)).sum(dim=0)
     if bias is not None:
-        total = total + one.laid_out(bias.expand(*product.shape[:2], -1), total)
+        total = total + one.laid_out(bias.expand(*joined.shape[:2], -1), total)
     return _same(total, stream)
 
 
@@ -566,16 +577,20 @@ def _by_values(model: VisionModel, record: AttentionRecord, batch: torch.Tensor)
         call=0,
         reached="site",
         site=site,
-        note=_VALUES.format(record.name),
     )
+
+
+def _sorted(sequence: torch.Tensor) -> torch.Tensor:
+    """Sort each feature over the tokens, so that it does not matter where they stood."""
+    return sequence.sort(dim=1).values
 
 
 def _same(some: torch.Tensor, others: torch.Tensor) -> bool:
     """Whether two ways to the same numbers agree, up to the rounding of the type."""
     if some.shape != others.shape:
         return False
+    tolerance = max(1e-4, *(4 * torch.finfo(one.dtype).eps for one in (some, others)))
     others, scale = others.to(some), float(others.abs().max())
-    tolerance = max(1e-4, 4 * torch.finfo(some.dtype).eps)
     return scale > 0 and bool((some - others).abs().max() <= tolerance * scale)
 
 

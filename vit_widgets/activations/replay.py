@@ -183,6 +183,11 @@ class Replay:
         """Find a call of a module."""
         return next(one for one in self._calls if (one.path, one.number) == (path, number))
 
+    def count_forward(self) -> None:
+        """Count a whole forward that was run beside this one."""
+        ran = sum(call.path in self._blocks for call in self._calls)
+        self.evaluations += ran * len(self._batch)
+
     def resume(
         self, at: Call, streams: torch.Tensor, forward: Forward
     ) -> tuple[torch.Tensor, ...]:
