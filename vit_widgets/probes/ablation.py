@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -284,6 +284,8 @@ class Kept:
         What is followed in these images.
     measure
         Reads the outputs.
+    plain
+        Scores and vectors of the whole model.
     """
 
     replay: Replay
@@ -292,6 +294,11 @@ class Kept:
     settled: Settled
     measure: Measure
     plain: tuple[torch.Tensor, torch.Tensor]
+
+    def without_graph(self) -> Kept:
+        """Let go of what a backward needed."""
+        scores, vectors = self.plain
+        return replace(self, plain=(scores.detach(), vectors.detach()))
 
 
 def keep(
@@ -418,6 +425,7 @@ def sweep(
     method: str,
     axes: tuple[str, ...],
     params: dict[str, Any],
+    known: Mapping[int, Kept] | None = None,
 ) -> Ablation:
     """Silence part after part, some images at a time, until it is done or stopped.
 
@@ -439,6 +447,8 @@ def sweep(
         As of :func:`ablate_heads`.
     method, axes, params
         Of the result.
+    known
+        Forwards that were kept before, by the number of their first image.
     """
     each = np.full((len(batch), *shape, len(METRICS)), np.nan)
     targets: list[ReadOut] = []
@@ -460,7 +470,7 @@ def sweep(
         for first in starts:
             some = batch[first : first + images_at_once]
             with measure.model.evaluating():
-                kept = keep(measure, some, first, joints)
+                kept = (known or {}).get(first) or keep(measure, some, first, joints)
                 targets += kept.settled.targets
                 try:
                     if not measured(kept, slice(first, first + len(some))):
