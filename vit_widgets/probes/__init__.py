@@ -1,5 +1,23 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
+from vit_widgets.probes.attribution import (
+    PartialRollouts,
+    attention_cam,
+    grad_cam,
+    gradient_attention,
+    input_x_gradient,
+    integrated_gradients,
+    legrad,
+    occlusion,
+    partial_rollouts,
+    relevance,
+    relevance_matrix,
+    rise,
+    rollout,
+    rollout_matrix,
+    saliency,
+    smooth_grad,
+)
 from vit_widgets.probes.cka import CKA, cka
 from vit_widgets.probes.cluster_metrics import (
     Clustering,
@@ -22,6 +40,7 @@ from vit_widgets.probes.head_statistics import (
     layer_statistics,
 )
 from vit_widgets.probes.kmeans import Segments, kmeans
+from vit_widgets.probes.maps import PatchMap, PixelMap
 from vit_widgets.probes.mask_iou import mask_iou
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
@@ -34,6 +53,7 @@ from vit_widgets.probes.scene_truth import Attribute
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
+from vit_widgets.probes.target import ReadOut
 from vit_widgets.probes.tokencut import TokenCut, cut, tokencut
 
 __all__ = [
@@ -51,7 +71,11 @@ __all__ = [
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
+    "PartialRollouts",
+    "PatchMap",
     "PatchTokens",
+    "PixelMap",
+    "ReadOut",
     "Segments",
     "SelectiveCounts",
     "Selectivity",
@@ -60,27 +84,42 @@ __all__ = [
     "SpatialVariance",
     "TokenCut",
     "active_at",
+    "attention_cam",
     "cka",
     "cluster_metrics",
     "clustering",
     "cut",
     "drop_patches",
     "glsim",
+    "grad_cam",
+    "gradient_attention",
     "head_masks",
     "head_statistics",
     "high_frequency_share",
+    "input_x_gradient",
+    "integrated_gradients",
     "kmeans",
     "layer_statistics",
+    "legrad",
     "mask_iou",
     "neuron_effect",
     "neuron_map",
+    "occlusion",
+    "partial_rollouts",
     "patch_keys",
     "patch_tokens",
     "pca_colors",
     "published_features",
+    "relevance",
+    "relevance_matrix",
+    "rise",
+    "rollout",
+    "rollout_matrix",
+    "saliency",
     "selectivity",
     "shuffle_patches",
     "similarity",
+    "smooth_grad",
     "spatial_variance",
     "tokencut",
     "visualize_feature",
