@@ -38,6 +38,7 @@ _VALUES = (
     "no layer was found that is given the heads of {} side by side: what they attend to (v) is "
     "scaled instead, in a full forward for each head"
 )
+_FULL = "a forward of {} cannot be resumed in the middle: every edit is a full forward"
 _BESIDE = "the neurons of {} are not joined by a linear layer: each costs a full forward"
 
 
@@ -168,6 +169,10 @@ class Joints:
         """The most parts that a layer has."""
         return max((one.parts for one in self.found), default=0)
 
+    def only(self, joint: Joint) -> Joints:
+        """Leave out the other layers."""
+        return replace(self, layers=(joint,))
+
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Joints]] = weakref.WeakKeyDictionary()
 
@@ -228,6 +233,32 @@ def neuron_joints(model: VisionModel | nn.Module | str, images: object = None) -
     """
     model = load(model)
     return _remembered(model, "neurons", shape_of(model, images), _find_neurons)
+
+
+def block_joints(model: VisionModel | nn.Module | str, images: object = None) -> Joints:
+    """Find the blocks alone, without what is joined in them.
+
+    Parameters
+    ----------
+    model, images
+        As of :func:`head_joints`.
+
+    Raises
+    ------
+    ValueError
+        If no repeated block runs in the forward.
+
+    Examples
+    --------
+    >>> block_joints("demo").blocks[:2]
+    ('blocks.0', 'blocks.1')
+    """
+    model = load(model)
+    found = _remembered(model, "blocks", shape_of(model, images), _find_blocks)
+    if not found.blocks:
+        msg = f"{model.name} has no repeated blocks: none was seen in its forward"
+        raise ValueError(msg)
+    return found
 
 
 def _remembered(
@@ -388,6 +419,18 @@ def _find_neurons(model: VisionModel, batch: torch.Tensor) -> Joints:
     return Joints(tuple(found), blocks, resumes, tuple(_notes(model, found, resumes, _BESIDE)))
 
 
+def _find_blocks(model: VisionModel, batch: torch.Tensor) -> Joints:
+    blocks = capture(model, batch, keep=("attention", "tokens")).blocks
+    rows, resumes = model.to_device(batch), False
+    with model.evaluating():
+        with recording(model, blocks, len(rows)) as calls:
+            model.run(rows)
+        if calls and len({call.path for call in calls}) == len(calls):
+            resumes = confirmed(model, rows, calls, calls[(len(calls) - 1) // 2])
+    notes = () if resumes else (_FULL.format(model.name),)
+    return Joints((), blocks, resumes, notes)
+
+
 def _resumes(
     model: VisionModel, rows: torch.Tensor, found: Sequence[Joint], calls: Sequence[Call]
 ) -> bool:
@@ -410,10 +453,7 @@ def _notes(
     if missing:
         yield f"the heads of {_listed(missing)} cannot be told apart"
     if not resumes and any(one and one.reached != "site" for one in layers):
-        yield (
-            f"a forward of {model.name} cannot be resumed in the middle: every edit is a full "
-            "forward"
-        )
+        yield _FULL.format(model.name)
 
 
 def _listed(layers: Sequence[int]) -> str:
