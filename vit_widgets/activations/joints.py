@@ -387,8 +387,7 @@ def _find_heads(model: VisionModel, batch: torch.Tensor) -> Joints:
         ]
         resumes = _resumes(model, rows, [one for one in layers if one is not None], calls)
     layers = [
-        one or _by_values(model, record, batch)
-        for one, record in zip(layers, records, strict=True)
+        one or _by_values(model, record, batch) for one, record in zip(layers, records, strict=True)
     ]
     return Joints(tuple(layers), blocks, resumes, tuple(_notes(model, layers, resumes, _VALUES)))
 
@@ -583,9 +582,7 @@ def _joined_at(
     return None
 
 
-def _adds_up(
-    model: VisionModel, one: Joint, joined: torch.Tensor, stream: torch.Tensor
-) -> bool:
+def _adds_up(model: VisionModel, one: Joint, joined: torch.Tensor, stream: torch.Tensor) -> bool:
     """Whether what a module returned is the sum of what the heads write, and the bias."""
     weight, bias = one.projection(model)
     if stream.numel() != joined[..., 0].numel() * len(weight):

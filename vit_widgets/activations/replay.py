@@ -188,9 +188,7 @@ class Replay:
         ran = sum(call.path in self._blocks for call in self._calls)
         self.evaluations += ran * len(self._batch)
 
-    def resume(
-        self, at: Call, streams: torch.Tensor, forward: Forward
-    ) -> tuple[torch.Tensor, ...]:
+    def resume(self, at: Call, streams: torch.Tensor, forward: Forward) -> tuple[torch.Tensor, ...]:
         """Run on from a call that returns something else than it did.
 
         To be used within ``model.evaluating()``.
@@ -282,7 +280,9 @@ class Replay:
 
         with contextlib.ExitStack() as stack:
             for path in waiting:
-                stack.enter_context(_forward_of(modules[path], standing_in(path, modules[path].forward)))
+                stack.enter_context(
+                    _forward_of(modules[path], standing_in(path, modules[path].forward))
+                )
             stack.enter_context(whole(self.model))
             yield
         if not reached:

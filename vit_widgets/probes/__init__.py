@@ -1,5 +1,9 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
+from vit_widgets.probes.ablate_blocks import ablate_blocks
+from vit_widgets.probes.ablate_heads import ablate_heads
+from vit_widgets.probes.ablate_neurons import ablate_neurons
+from vit_widgets.probes.ablation import Ablation
 from vit_widgets.probes.attribution import (
     PartialRollouts,
     attention_cam,
@@ -33,12 +37,16 @@ from vit_widgets.probes.feature_visualization import (
     visualize_feature,
 )
 from vit_widgets.probes.glsim import GLSim, glsim
+from vit_widgets.probes.head_gradients import HeadGradients, head_gradients
 from vit_widgets.probes.head_masks import HeadMasks, head_masks
+from vit_widgets.probes.head_patterns import HeadPatterns, head_patterns
 from vit_widgets.probes.head_statistics import (
     HeadStatistics,
     head_statistics,
     layer_statistics,
 )
+from vit_widgets.probes.head_summary import HeadSummary, head_summary
+from vit_widgets.probes.hop_profile import HopProfile, hop_profile
 from vit_widgets.probes.kmeans import Segments, kmeans
 from vit_widgets.probes.maps import PatchMap, PixelMap
 from vit_widgets.probes.mask_iou import mask_iou
@@ -49,7 +57,9 @@ from vit_widgets.probes.patch_keys import patch_keys
 from vit_widgets.probes.patch_shuffle import Shuffled, shuffle_patches
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
 from vit_widgets.probes.pca_colors import PCAColors, pca_colors
+from vit_widgets.probes.pruning_curve import PruningCurve, pruning_curve
 from vit_widgets.probes.scene_truth import Attribute
+from vit_widgets.probes.screen_heads import HeadScreen, screen_heads
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
@@ -58,6 +68,7 @@ from vit_widgets.probes.tokencut import TokenCut, cut, tokencut
 
 __all__ = [
     "CKA",
+    "Ablation",
     "ActiveNeurons",
     "Attribute",
     "ClusterMetrics",
@@ -66,8 +77,13 @@ __all__ = [
     "FeatureRun",
     "FeatureVisualization",
     "GLSim",
+    "HeadGradients",
     "HeadMasks",
+    "HeadPatterns",
+    "HeadScreen",
     "HeadStatistics",
+    "HeadSummary",
+    "HopProfile",
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
@@ -75,6 +91,7 @@ __all__ = [
     "PatchMap",
     "PatchTokens",
     "PixelMap",
+    "PruningCurve",
     "ReadOut",
     "Segments",
     "SelectiveCounts",
@@ -83,6 +100,9 @@ __all__ = [
     "Similarity",
     "SpatialVariance",
     "TokenCut",
+    "ablate_blocks",
+    "ablate_heads",
+    "ablate_neurons",
     "active_at",
     "attention_cam",
     "cka",
@@ -93,9 +113,13 @@ __all__ = [
     "glsim",
     "grad_cam",
     "gradient_attention",
+    "head_gradients",
     "head_masks",
+    "head_patterns",
     "head_statistics",
+    "head_summary",
     "high_frequency_share",
+    "hop_profile",
     "input_x_gradient",
     "integrated_gradients",
     "kmeans",
@@ -109,6 +133,7 @@ __all__ = [
     "patch_keys",
     "patch_tokens",
     "pca_colors",
+    "pruning_curve",
     "published_features",
     "relevance",
     "relevance_matrix",
@@ -116,6 +141,7 @@ __all__ = [
     "rollout",
     "rollout_matrix",
     "saliency",
+    "screen_heads",
     "selectivity",
     "shuffle_patches",
     "similarity",

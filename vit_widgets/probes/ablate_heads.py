@@ -127,9 +127,7 @@ def ablate_heads(
     )
 
 
-def checked_heads(
-    joints: Joints, heads: Iterable[tuple[int, int]] | None
-) -> dict[int, list[int]]:
+def checked_heads(joints: Joints, heads: Iterable[tuple[int, int]] | None) -> dict[int, list[int]]:
     """List the heads that are asked for, layer by layer.
 
     Raises

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import stats
 from torch import nn
 
@@ -20,7 +19,6 @@ from vit_widgets.probes.ablation import (
     Step,
     checked_labels,
     in_batches,
-    ranked,
     silenced,
     sweep,
 )
@@ -160,13 +158,9 @@ def screen_heads(
     )  # fmt: skip
 
 
-def _agreement(
-    gradients: HeadGradients, exact: Ablation, chosen: list[tuple[int, ...]]
-) -> float:
+def _agreement(gradients: HeadGradients, exact: Ablation, chosen: list[tuple[int, ...]]) -> float:
     """Correlate the ranks of both over the chosen heads."""
-    both = np.array(
-        [[gradients.values[head], exact.metric("logit")[head]] for head in chosen]
-    )
+    both = np.array([[gradients.values[head], exact.metric("logit")[head]] for head in chosen])
     both = np.abs(both[np.isfinite(both).all(axis=1)])
     if len(both) < 3:
         return float("nan")
