@@ -121,8 +121,9 @@ class Joint:
 
     def projection(self, model: VisionModel) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Give the weight (feature, part * feature) and the bias (feature,) of the projection."""
-        module = model.module.get_submodule(self.site.path)
-        layer = module.out_proj if isinstance(module, nn.MultiheadAttention) else module
+        layer: Any = model.module.get_submodule(self.site.path)
+        if isinstance(layer, nn.MultiheadAttention):
+            layer = layer.out_proj
         start, bias = self.site.start, layer.bias
         weight = layer.weight.detach().flatten(1)[:, start : start + self.site.features]
         return weight, None if bias is None else bias.detach()
@@ -294,7 +295,8 @@ def seeing_joints(model: VisionModel, joints: Sequence[Joint], see: See) -> Iter
     Examples
     --------
     >>> model = load("demo")
-    >>> with model.evaluating(), seeing_joints(model, head_joints(model).found, lambda at, z: 0 * z):
+    >>> found = head_joints(model).found
+    >>> with model.evaluating(), seeing_joints(model, found, lambda _at, parts: 0 * parts):
     ...     without_attention = model.run(torch.zeros(1, 3, 144, 144))
     """
     at_sites = {one.site: one for one in joints if one.reached != "multi-head"}
@@ -501,7 +503,7 @@ def _product(record: AttentionRecord) -> torch.Tensor | None:
         )
         for image in range(record.images)
     ]
-    # (image, group, head, query, feature)
+    # from (image, group, head, query, feature): within a group the heads come last
     return torch.stack(images).transpose(2, 3).flatten(-2).flatten(1, 2)
 
 

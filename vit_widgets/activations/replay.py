@@ -158,7 +158,8 @@ class Replay:
     ...     model.run(batch)
     >>> replay = Replay(model, batch, calls, blocks)                   # doctest: +SKIP
     >>> silent = torch.zeros_like(calls[5].stream)[None]               # doctest: +SKIP
-    >>> [logits] = replay.resume(calls[5], silent, lambda rows: (model.run(rows),))  # doctest: +SKIP
+    >>> run = lambda rows: (model.run(rows),)                          # doctest: +SKIP
+    >>> [logits] = replay.resume(calls[5], silent, run)                # doctest: +SKIP
     >>> logits.shape                                                   # doctest: +SKIP
     torch.Size([1, 1, 12])
     """
@@ -280,15 +281,14 @@ class Replay:
 
         with contextlib.ExitStack() as stack:
             for path in waiting:
-                stack.enter_context(
-                    _forward_of(modules[path], standing_in(path, modules[path].forward))
-                )
+                part = modules[path]
+                stack.enter_context(_forward_of(part, standing_in(path, part.forward)))
             stack.enter_context(whole(self.model))
             yield
         if not reached:
             msg = (
-                f"{self.model.name} did not run {at.path} again: its forward takes another way each "
-                "time, so that it cannot be resumed"
+                f"{self.model.name} did not run {at.path} again: its forward takes another way "
+                "each time, so that it cannot be resumed"
             )
             raise RuntimeError(msg)
 

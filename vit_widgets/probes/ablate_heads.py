@@ -166,15 +166,17 @@ def _means(
     missing = [one.name for one in joints.found if one.reached == "site"]
     if missing:
         msg = (
-            f"mode='mean' needs the layer that joins the heads, and none was found for {missing[0]}; "
-            "mode='zero' works without"
+            "mode='mean' needs the layer that joins the heads, and none was found for "
+            f"{missing[0]}; mode='zero' works without"
         )
         raise ValueError(msg)
-    model, sums = measure.model, {}
+    model = measure.model
+    sums: dict[Joint, torch.Tensor] = {}
     for some in batch.split(images_at_once):
 
         def add(at: Joint, parts: torch.Tensor) -> None:
-            sums[at] = sums.get(at, 0) + parts.double().sum(dim=0)
+            total = parts.double().sum(dim=0)
+            sums[at] = sums[at] + total if at in sums else total
 
         with model.evaluating(), seeing_joints(model, joints.found, add):
             measure.forward(model.to_device(some))

@@ -116,7 +116,8 @@ def head_gradients(
     batch = model.batch(images)
     joints = head_joints(model, batch)
     measure = Measure(model, target, None)
-    each, targets = [], []
+    each: list[np.ndarray] = []
+    targets: list[ReadOut] = []
     for first in range(0, len(batch), at_once):
         kept, found = differentiated(measure, batch[first : first + at_once], first, joints)
         each.append(found)

@@ -139,9 +139,8 @@ def head_patterns(
             latent, given_back = _principal(flat, components)
             places = latent[:, :2]
         else:
-            small = nn.functional.interpolate(
-                torch.from_numpy(scaled)[:, None], (_SIDE, _SIDE), mode="area"
-            )
+            whole = torch.from_numpy(scaled)[:, None]
+            small = nn.functional.interpolate(whole, (_SIDE, _SIDE), mode="area")
             flat = small.flatten(1).numpy()
             latent, given_back = _encoded(small[:, 0].numpy(), seed)
             places, _ = _principal(latent, 2)
@@ -245,7 +244,8 @@ class _Autoencoder(nn.Module):
             nn.Flatten(), nn.Linear(64 * (_SIDE // 8) ** 2, _LATENT),
         )  # fmt: skip
         self.decode = nn.Sequential(
-            nn.Linear(_LATENT, 64 * (_SIDE // 8) ** 2), nn.Unflatten(1, (64, _SIDE // 8, _SIDE // 8)),
+            nn.Linear(_LATENT, 64 * (_SIDE // 8) ** 2),
+            nn.Unflatten(1, (64, _SIDE // 8, _SIDE // 8)),
             nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
             nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.ReLU(),
             nn.ConvTranspose2d(16, 1, 4, 2, 1),
@@ -258,7 +258,7 @@ class _Autoencoder(nn.Module):
 
 
 def _by_size(labels: np.ndarray, k: int) -> np.ndarray:
-    """Number the clusters by their size, the largest first."""
+    """Give the clusters numbers by their size, the largest first."""
     order = np.argsort(-np.bincount(labels, minlength=k), kind="stable")
     numbers = np.empty(k, int)
     numbers[order] = np.arange(k)

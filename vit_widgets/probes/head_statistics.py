@@ -98,7 +98,8 @@ def head_statistics(
         if mask is not None:
             table[4, layer, : record.heads] = _mask_mass(record, image, mask)
     params = {"image": image, "mask": None if mask is None else "given"}
-    return HeadStatistics(*table, params=params)
+    entropy, distance, self_mass, prefix_mass, mask_mass = table
+    return HeadStatistics(entropy, distance, self_mass, prefix_mass, mask_mass, params=params)
 
 
 def layer_statistics(record: AttentionRecord, image: int = 0) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +114,7 @@ def head_summary(
     (6, 6)
     """
     model = load(model)
-    total = len(images) if hasattr(images, "__len__") else 0
+    total = len(images) if isinstance(images, Sized) else 0
     truth = itertools.repeat(None) if masks is None else iter(masks)
     pictures, statistics, hops = iter(images), _Running(), _Running()
     notes: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ def head_summary(
             if len(of_these) < len(some):
                 msg = f"there are more images than masks, {statistics.count + len(of_these)}"
                 raise ValueError(msg)
-            cache = capture(model, some, keep=("attention",))
+            cache = capture(model, some, keep=["attention"])
             for image, mask in enumerate(of_these):
                 found = head_statistics(cache, image, mask)
                 statistics.add(np.stack([getattr(found, name) for name in STATISTICS], axis=-1))

@@ -104,7 +104,7 @@ def hop_profile(cache: ActivationCache, image: int = 0, metric: Hops = "chebyshe
 
 
 def _of_layer(record: AttentionRecord, image: int, metric: Hops) -> np.ndarray | None:
-    """Sums and means of a layer, (2, head, hop); ``None`` where hops have no meaning."""
+    """Measure sums and means of a layer, (2, head, hop); ``None`` where hops have no meaning."""
     grid = record.query_axis.grid
     if grid is None or grid != record.key_axis.grid or grid.frames > 1:
         return None

@@ -229,8 +229,8 @@ def _without(
     at_v = any(at.reached == "site" for at in gates)  # counted by calls, so none may be left out
     with contextlib.ExitStack() as stack:
         if not at_v:
-            at = kept.replay.call(first.returns, first.call)
-            stack.enter_context(kept.replay.again(at, None))
+            call = kept.replay.call(first.returns, first.call)
+            stack.enter_context(kept.replay.again(call, None))
         stack.enter_context(gating(kept.measure.model, gates))
         scores, vectors = kept.measure.forward(kept.rows)
     return scores[None], vectors[None]
