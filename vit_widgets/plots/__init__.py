@@ -9,5 +9,20 @@ Examples
 """
 
 from vit_widgets.plots.depth import selectivity, spatial_variance
+from vit_widgets.plots.heads import (
+    head_matrix,
+    head_patterns,
+    head_scatter,
+    hop_profile,
+    pruning_curve,
+)
 
-__all__ = ["selectivity", "spatial_variance"]
+__all__ = [
+    "head_matrix",
+    "head_patterns",
+    "head_scatter",
+    "hop_profile",
+    "pruning_curve",
+    "selectivity",
+    "spatial_variance",
+]

@@ -17,7 +17,7 @@ from vit_widgets.activations import ActivationCache
 Method = Literal["pca", "autoencoder"]
 
 _LATENT = 32
-_SIDE = 64  # the autoencoder sees maps of so many rows and columns
+_SIDE = 32  # the autoencoder sees maps of so many rows and columns
 _EPOCHS = 60
 _BATCH = 32
 _MOST = 250_000_000  # values of all maps together: 1 GB
