@@ -244,11 +244,14 @@ class Replay:
             waiting.setdefault(one.path, deque()).append(one)
         reached = False
 
-        def answer(call: Call) -> Any:
-            """Give what a call returned, and pass over the calls within it."""
+        def pass_over(call: Call) -> None:
+            """Leave out the calls within one that is not run."""
             for inner in self._calls:
                 if call.begun < inner.begun and inner.ended < call.ended:
                     waiting[inner.path].remove(inner)
+
+        def answer(call: Call) -> Any:
+            """Give what a call returned, or what is to stand in its place."""
             place = streams if call is at else None
 
             def repeated(tensor: torch.Tensor) -> torch.Tensor:
@@ -270,12 +273,14 @@ class Replay:
                     return own(*args, **kwargs)
                 call = waiting[path].popleft()
                 reached |= call is at
-                before = self._skips and call.ended < at.begun
-                if before or (call is at and streams is not None):
+                replaced = call is at and streams is not None
+                if self._skips and (replaced or call.ended < at.begun):
+                    pass_over(call)
                     return answer(call)
                 if path in self._blocks:
                     self.evaluations += copies * images
-                return own(*args, **kwargs)
+                returned = own(*args, **kwargs)
+                return answer(call) if replaced else returned
 
             return forward
 
