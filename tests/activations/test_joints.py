@@ -22,14 +22,12 @@ def swin() -> nn.Module:
     torch.manual_seed(0)
     settings = {"img_size": 32, "patch_size": 4, "embed_dim": 16, "window_size": 4}
     return spread(
-        timm.models.SwinTransformer(
-            depths=(2, 2), num_heads=(2, 4), num_classes=5, **settings
-        )
+        timm.models.SwinTransformer(depths=(2, 2), num_heads=(2, 4), num_classes=5, **settings)
     )
 
 
 MODELS = {
-    "plain": (lambda: plain(), "projection"),
+    "plain": (plain, "projection"),
     "registers, no class token": (
         lambda: plain(class_token=False, reg_tokens=2, global_pool="avg"),
         "projection",

@@ -23,7 +23,9 @@ def model():
 @pytest.fixture(scope="module")
 def batch():
     """Two images."""
-    return torch.randn(2, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    return torch.randn(
+        2, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2)
+    )
 
 
 @pytest.fixture
