@@ -60,6 +60,7 @@ bench: $(call installed,bench) browser
 	$(BIN)/python -m tests.benchmarks.first_view
 	$(BIN)/python -m tests.benchmarks.feature_visualization
 	$(BIN)/python -m tests.benchmarks.patch_features
+	$(BIN)/python -m tests.benchmarks.heads
 
 build: node_modules/.package-lock.json
 	npm run build

@@ -96,7 +96,10 @@ def screen_heads(
 
     Notes
     -----
-    Where all images fit in one batch, the forward of the screen is the one that is resumed.
+    Where all images fit in one batch, the forward of the screen is the one that is resumed. A head
+    of an early layer costs nearly a forward, one of a late layer nearly nothing: for the 144 heads
+    of ViT-B/16 that is 2 forwards and 14 times 0.5 where the chosen ones are spread evenly, and up
+    to 16 where all are in the first layer. `forwards` is what it was.
 
     Examples
     --------
