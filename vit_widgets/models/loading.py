@@ -109,7 +109,7 @@ class VisionModel:
         grid: tuple[int, int] | None = None,
     ) -> VisionModel:
         """Open the same module with something else of :func:`load`; what is not given stays."""
-        return VisionModel(
+        opened = VisionModel(
             self.module,
             preprocessing.given(transform) if transform else self._preprocess,
             name=self.name,
@@ -119,6 +119,8 @@ class VisionModel:
             attention=attention or self.attention,
             grid=grid or self.grid,
         )
+        opened.lock = self.lock  # one module, used by one thread at a time
+        return opened
 
     def run(self, batch: torch.Tensor) -> Any:
         """Call the module with a batch: the one way in which a forward is run.
