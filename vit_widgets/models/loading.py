@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
 import functools
 import itertools
@@ -84,6 +85,19 @@ class VisionModel:
 
     def __repr__(self) -> str:
         return f"VisionModel({self.name!r}, {type(self.module).__name__})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> VisionModel:
+        """Open a copy of the module as this one was; the lock and what was found are not shared."""
+        return VisionModel(
+            copy.deepcopy(self.module, memo),
+            self._preprocess,
+            name=self.name,
+            labels=self.labels,
+            notes=[note for note in self.notes if note != self._preprocess.note],
+            forward=self.forward,
+            attention=self.attention,
+            grid=self.grid,
+        )
 
     @property
     def device(self) -> torch.device:

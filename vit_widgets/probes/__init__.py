@@ -1,11 +1,25 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
+from vit_widgets.probes.baselines import edge_map, random_map
 from vit_widgets.probes.cka import CKA, cka
 from vit_widgets.probes.cluster_metrics import (
     Clustering,
     ClusterMetrics,
     cluster_metrics,
     clustering,
+)
+from vit_widgets.probes.faithfulness import (
+    Curve,
+    Faithfulness,
+    FaithfulnessOver,
+    Interval,
+    MaxSensitivity,
+    MeanCurve,
+    Randomization,
+    faithfulness,
+    faithfulness_over,
+    max_sensitivity,
+    randomization,
 )
 from vit_widgets.probes.feature_visualization import (
     FeatureRun,
@@ -22,6 +36,8 @@ from vit_widgets.probes.head_statistics import (
     layer_statistics,
 )
 from vit_widgets.probes.kmeans import Segments, kmeans
+from vit_widgets.probes.leaderboard import Leaderboard, leaderboard
+from vit_widgets.probes.maps import PatchMap, PixelMap
 from vit_widgets.probes.mask_iou import mask_iou
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
 from vit_widgets.probes.neuron_map import ActiveNeurons, NeuronMap, active_at, neuron_map
@@ -42,16 +58,26 @@ __all__ = [
     "Attribute",
     "ClusterMetrics",
     "Clustering",
+    "Curve",
     "Dropped",
+    "Faithfulness",
+    "FaithfulnessOver",
     "FeatureRun",
     "FeatureVisualization",
     "GLSim",
     "HeadMasks",
     "HeadStatistics",
+    "Interval",
+    "Leaderboard",
+    "MaxSensitivity",
+    "MeanCurve",
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
+    "PatchMap",
     "PatchTokens",
+    "PixelMap",
+    "Randomization",
     "Segments",
     "SelectiveCounts",
     "Selectivity",
@@ -65,19 +91,26 @@ __all__ = [
     "clustering",
     "cut",
     "drop_patches",
+    "edge_map",
+    "faithfulness",
+    "faithfulness_over",
     "glsim",
     "head_masks",
     "head_statistics",
     "high_frequency_share",
     "kmeans",
     "layer_statistics",
+    "leaderboard",
     "mask_iou",
+    "max_sensitivity",
     "neuron_effect",
     "neuron_map",
     "patch_keys",
     "patch_tokens",
     "pca_colors",
     "published_features",
+    "random_map",
+    "randomization",
     "selectivity",
     "shuffle_patches",
     "similarity",
