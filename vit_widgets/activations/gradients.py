@@ -155,7 +155,7 @@ def gradients(
     model = load(model)
     images = model.batch(images)
     batch = model.to_device(images)
-    _check_gradients_flow(model)
+    check_gradients_flow(model)
     with model.evaluating() as parts, remembered(parts):
         seen = Interception(parts, tuple(batch.shape), gradients=True)
         with torch.enable_grad():
@@ -189,8 +189,14 @@ def gradients(
     )
 
 
-def _check_gradients_flow(model: VisionModel) -> None:
-    """Refuse models whose parts cannot be differentiated, or would silently be left out."""
+def check_gradients_flow(model: VisionModel) -> None:
+    """Refuse models whose parts cannot be differentiated, or would silently be left out.
+
+    Raises
+    ------
+    ValueError
+        For quantised parts, and for weights made in ``torch.inference_mode``.
+    """
     module = model.module
     kind = type(module).__name__
     if any("quantized" in type(part).__module__ for part in module.modules()):

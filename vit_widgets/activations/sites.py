@@ -116,7 +116,7 @@ class Site:
         Parameters
         ----------
         sequence
-            (image, token, feature).
+            (image, token, feature); of a plain sequence it may hold fewer tokens or more.
         like
             What the module had; features beside those of the site are taken from it.
         """
@@ -133,7 +133,8 @@ class Site:
         if self.features < whole.shape[-1]:
             parts = [whole[..., : self.start], sequence, whole[..., self.start + self.features :]]
             sequence = torch.cat(parts, dim=-1)
-        value = sequence.reshape(turned.shape)
+        fewer = like.ndim == 3 and self.lead == 1 and sequence.shape[1] != whole.shape[1]
+        value = sequence.reshape(sequence.shape if fewer else turned.shape)
         if self.order == "heads":
             return value.unflatten(-1, heads).movedim(-2, -3)
         if self.order == "features first":

@@ -1,5 +1,23 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
+from vit_widgets.probes.attribution import (
+    PartialRollouts,
+    attention_cam,
+    grad_cam,
+    gradient_attention,
+    input_x_gradient,
+    integrated_gradients,
+    legrad,
+    occlusion,
+    partial_rollouts,
+    relevance,
+    relevance_matrix,
+    rise,
+    rollout,
+    rollout_matrix,
+    saliency,
+    smooth_grad,
+)
 from vit_widgets.probes.baselines import edge_map, random_map
 from vit_widgets.probes.cka import CKA, cka
 from vit_widgets.probes.cluster_metrics import (
@@ -50,6 +68,7 @@ from vit_widgets.probes.scene_truth import Attribute
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
+from vit_widgets.probes.target import ReadOut
 from vit_widgets.probes.tokencut import TokenCut, cut, tokencut
 
 __all__ = [
@@ -74,10 +93,12 @@ __all__ = [
     "NeuronEffect",
     "NeuronMap",
     "PCAColors",
+    "PartialRollouts",
     "PatchMap",
     "PatchTokens",
     "PixelMap",
     "Randomization",
+    "ReadOut",
     "Segments",
     "SelectiveCounts",
     "Selectivity",
@@ -86,6 +107,7 @@ __all__ = [
     "SpatialVariance",
     "TokenCut",
     "active_at",
+    "attention_cam",
     "cka",
     "cluster_metrics",
     "clustering",
@@ -95,25 +117,39 @@ __all__ = [
     "faithfulness",
     "faithfulness_over",
     "glsim",
+    "grad_cam",
+    "gradient_attention",
     "head_masks",
     "head_statistics",
     "high_frequency_share",
+    "input_x_gradient",
+    "integrated_gradients",
     "kmeans",
     "layer_statistics",
     "leaderboard",
+    "legrad",
     "mask_iou",
     "max_sensitivity",
     "neuron_effect",
     "neuron_map",
+    "occlusion",
+    "partial_rollouts",
     "patch_keys",
     "patch_tokens",
     "pca_colors",
     "published_features",
     "random_map",
     "randomization",
+    "relevance",
+    "relevance_matrix",
+    "rise",
+    "rollout",
+    "rollout_matrix",
+    "saliency",
     "selectivity",
     "shuffle_patches",
     "similarity",
+    "smooth_grad",
     "spatial_variance",
     "tokencut",
     "visualize_feature",

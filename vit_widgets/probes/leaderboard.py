@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from vit_widgets.models import Grid, VisionModel, load
+from vit_widgets.probes.attribution.input_gradients import Progress
 from vit_widgets.probes.baselines import edge_map, patch_grid, random_map
 from vit_widgets.probes.faithfulness import FaithfulnessOver, faithfulness_over
 from vit_widgets.probes.faithfulness.plan import Method
@@ -178,7 +179,7 @@ def leaderboard(
     metrics: Sequence[str] = ("deletion", "insertion", "abpc", "localization"),
     target: Any = None,
     seed: int = 0,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
     **settings: Any,
 ) -> Leaderboard:
     """Measure methods on scenes whose object is known, beside a random map and an edge detector.

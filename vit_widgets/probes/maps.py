@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from vit_widgets.models import Grid
 from vit_widgets.probes.target import ReadOut
@@ -82,8 +83,9 @@ class PixelMap:
         Height and width in pixels.
     target, score, method, params, notes, axes
         As of :class:`PatchMap`.
-    grid
-        Where the patches of the model lie; ``None`` where the method did not ask.
+    residual
+        By how much the sum over the pixels, before it was rounded, misses what it should be; only
+        of methods that promise a sum.
     """
 
     values: np.ndarray
@@ -93,12 +95,28 @@ class PixelMap:
     method: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    grid: Grid | None = None
+    residual: float | None = None
     axes: tuple[str, ...] = ("row", "col")
 
     def upsampled(self) -> np.ndarray:
         """Give `values`: they are at the size of the input already."""
         return self.values
+
+
+def picture_size(batch: torch.Tensor, grid: Grid) -> tuple[int, int]:
+    """Height and width of the picture on which a grid lies; of a video those of its strip.
+
+    Parameters
+    ----------
+    batch
+        As the model takes it.
+    grid
+        Where its patches lie.
+    """
+    height, width = (int(side) for side in batch.shape[-2:])
+    if grid.frames > 1:
+        width = grid.frames * round(grid.across * grid.cell[1])
+    return height, width
 
 
 def remarks(values: np.ndarray) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from vit_widgets.models import Grid, VisionModel, load
-from vit_widgets.probes.faithfulness.baseline import Baseline, replacement
+from vit_widgets.probes.attribution.fills import Fill, filled
+from vit_widgets.probes.attribution.input_gradients import Progress
 from vit_widgets.probes.faithfulness.confidence import confidence
 from vit_widgets.probes.faithfulness.curves import STEPS, abpc, deletion, insertion
 from vit_widgets.probes.faithfulness.localization import localization
@@ -19,9 +20,9 @@ from vit_widgets.probes.faithfulness.plan import Case, Curve, Method, Plan
 from vit_widgets.probes.faithfulness.randomization import plan_randomization
 from vit_widgets.probes.faithfulness.result import Faithfulness
 from vit_widgets.probes.faithfulness.road import road
-from vit_widgets.probes.faithfulness.scoring import Progress, Scorer, Stopped, Work
+from vit_widgets.probes.faithfulness.scoring import Scorer, Stopped, Work
 from vit_widgets.probes.faithfulness.sensitivity_n import sensitivity_n
-from vit_widgets.probes.faithfulness.stability import plan_max_sensitivity, settled
+from vit_widgets.probes.faithfulness.stability import class_fixed, plan_max_sensitivity
 from vit_widgets.probes.faithfulness.states import Blend, Subject
 from vit_widgets.probes.faithfulness.units import Attribution, ranked
 from vit_widgets.probes.scene_truth import seen_shares
@@ -51,7 +52,7 @@ def faithfulness(
     metrics: Sequence[str] = ("deletion", "insertion", "abpc"),
     mask: object = None,
     steps: int | None = None,
-    baseline: Baseline = "mean",
+    baseline: Fill = "mean",
     seed: int = 0,
     progress: Progress | None = None,
     *,
@@ -93,7 +94,7 @@ def faithfulness(
     steps
         Into how many a curve is cut; default: :data:`~.curves.STEPS`, at most one for each cell.
     baseline
-        What replaces pixels, see :data:`~.baseline.Baseline`.
+        What replaces pixels (:data:`~vit_widgets.probes.attribution.fills.Fill`).
     seed
         Of all that is drawn.
     progress
@@ -142,11 +143,11 @@ def faithfulness(
     pixels = pixels.cpu()
     size = (int(pixels.shape[1]), int(pixels.shape[2]))
     seen = None if mask is None else _mask(model, image, mask, size)
-    fixed = settled(model, target, pixels)
+    fixed = class_fixed(model, target, pixels)
     method = attribution if callable(attribution) else None
     given: Any = method(model, image, fixed) if method is not None else attribution
     units = ranked(given, size, grid, seed)
-    subject = Subject(pixels, replacement(model, pixels, baseline), units)
+    subject = Subject(pixels, filled(model, pixels[None], baseline)[0].cpu(), units)
     scorer = Scorer(model, target, subject, batch_size)
     steps = min(steps or STEPS, units.count)
     case = Case(subject, steps, seed, seen, model, method, fixed)
@@ -181,7 +182,7 @@ def faithfulness(
             "model": model.name,
             "metrics": tuple(metrics),
             "steps": steps,
-            "baseline": baseline if isinstance(baseline, str) else "a picture",
+            "baseline": baseline if isinstance(baseline, str) else "given",
             "seed": seed,
             "cells": (units.grid.rows, units.grid.cols),
             "batch_size": batch_size,

@@ -16,9 +16,10 @@ from torch import nn
 from vit_widgets.activations import capture
 from vit_widgets.activations.cache import Part
 from vit_widgets.models import VisionModel, load
+from vit_widgets.probes.attribution.input_gradients import Progress
 from vit_widgets.probes.faithfulness.plan import Case, Curve, Method, Plan, Reading, without_method
-from vit_widgets.probes.faithfulness.scoring import Progress, Scores, Stopped, Work
-from vit_widgets.probes.faithfulness.stability import settled, values_of
+from vit_widgets.probes.faithfulness.scoring import Scores, Stopped, Work
+from vit_widgets.probes.faithfulness.stability import class_fixed, values_of
 from vit_widgets.probes.target import Target, one_image
 
 _TOKENS: tuple[Part, ...] = ("tokens",)
@@ -112,7 +113,7 @@ def randomization(
     """
     model = load(model)
     [pixels] = one_image(model, image)
-    fixed = settled(model, target, pixels)
+    fixed = class_fixed(model, target, pixels)
     groups = stages_of(model, pixels)
     trained = values_of(method(model, pixels[None], fixed))
     maps = [trained]

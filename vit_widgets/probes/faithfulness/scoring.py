@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 
 from vit_widgets.models import VisionModel, calling
+from vit_widgets.probes.attribution.input_gradients import Progress, settled
 from vit_widgets.probes.faithfulness.states import State, Subject
 from vit_widgets.probes.target import ReadOut, Target, question
-
-Progress: TypeAlias = Callable[[int, int], object]
-"""Told of (done, total) after every batch; ends the work by returning ``False``."""
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -88,9 +86,7 @@ class Scorer:
         asked = question(model, target)
         self._model, self._subject = asked.model, subject
         self._is_class = target is None or isinstance(target, (int, np.integer))
-        with self._model.evaluating():
-            output = self._model.run(self._model.to_device(subject.pixels[None]))
-        self._read = asked.score(output)
+        self._read, _ = settled(asked, subject.pixels[None])
         self._at_once = 1 if self._read.one_by_one else batch_size
         self._known: dict[Any, tuple[float, float, bool]] = {}
         self.read_out: ReadOut = self._read.read_out

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from vit_widgets.models import VisionModel, load
+from vit_widgets.probes.attribution.input_gradients import Progress, settled
 from vit_widgets.probes.faithfulness.plan import Case, Method, Plan, Reading, without_method
-from vit_widgets.probes.faithfulness.scoring import Progress, Scores, Stopped, Work
+from vit_widgets.probes.faithfulness.scoring import Scores, Stopped, Work
 from vit_widgets.probes.target import Target, one_image, question
 
 RADIUS = 0.02
@@ -103,7 +104,7 @@ def max_sensitivity(
     if not radius >= 0:
         msg = f"radius={radius} is no distance; give a number from 0, such as {RADIUS}"
         raise ValueError(msg)
-    fixed = settled(model, target, pixels)
+    fixed = class_fixed(model, target, pixels)
     first = values_of(method(model, pixels[None], fixed))
     size = float(np.linalg.norm(first))
     params = {"model": model.name, "radius": radius, "draws": draws, "seed": seed}
@@ -144,14 +145,12 @@ def plan_max_sensitivity(case: Case) -> Plan:
     return Plan(read, maps=DRAWS, params={"radius": RADIUS, "draws": DRAWS})
 
 
-def settled(model: VisionModel, target: Target, pixels: torch.Tensor) -> Target:
+def class_fixed(model: VisionModel, target: Target, pixels: torch.Tensor) -> Target:
     """Turn "the predicted class" into the one that is predicted for a picture."""
     if target is not None:
         return target
-    asked = question(model)
-    with model.evaluating():
-        output = model.run(model.to_device(pixels[None]))
-    return asked.score(output).read_out.index
+    score, _ = settled(question(model), pixels[None])
+    return score.read_out.index
 
 
 def values_of(attribution: Any) -> np.ndarray:
