@@ -9,5 +9,6 @@ Examples
 """
 
 from vit_widgets.plots.depth import selectivity, spatial_variance
+from vit_widgets.plots.faithfulness import faithfulness, faithfulness_over
 
-__all__ = ["selectivity", "spatial_variance"]
+__all__ = ["faithfulness", "faithfulness_over", "selectivity", "spatial_variance"]
