@@ -19,7 +19,8 @@ from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.attribution.input_gradients import Progress
 from vit_widgets.probes.faithfulness.plan import Case, Curve, Method, Plan, Reading, without_method
 from vit_widgets.probes.faithfulness.scoring import Scores, Stopped, Work
-from vit_widgets.probes.faithfulness.stability import class_fixed, values_of
+from vit_widgets.probes.faithfulness.stability import class_fixed
+from vit_widgets.probes.faithfulness.units import numbers
 from vit_widgets.probes.target import Target, one_image
 
 _TOKENS: tuple[Part, ...] = ("tokens",)
@@ -115,13 +116,13 @@ def randomization(
     [pixels] = one_image(model, image)
     fixed = class_fixed(model, target, pixels)
     groups = stages_of(model, pixels)
-    trained = values_of(method(model, pixels[None], fixed))
+    trained = numbers(method(model, pixels[None], fixed))
     maps = [trained]
     notes: tuple[str, ...] = ()
     work = Work(len(groups), progress)
     try:
         for forgetting in _cascade(model, list(groups.values()), seed):
-            maps.append(values_of(method(forgetting, pixels[None], fixed)))
+            maps.append(numbers(method(forgetting, pixels[None], fixed)))
             work.step()
     except (Stopped, KeyboardInterrupt):
         notes = (f"stopped after {len(maps) - 1} of {len(groups)} stages",)

@@ -13,6 +13,7 @@ from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.attribution.input_gradients import Progress, settled
 from vit_widgets.probes.faithfulness.plan import Case, Method, Plan, Reading, without_method
 from vit_widgets.probes.faithfulness.scoring import Scores, Stopped, Work
+from vit_widgets.probes.faithfulness.units import numbers
 from vit_widgets.probes.target import Target, one_image, question
 
 RADIUS = 0.02
@@ -105,7 +106,7 @@ def max_sensitivity(
         msg = f"radius={radius} is no distance; give a number from 0, such as {RADIUS}"
         raise ValueError(msg)
     fixed = class_fixed(model, target, pixels)
-    first = values_of(method(model, pixels[None], fixed))
+    first = numbers(method(model, pixels[None], fixed))
     size = float(np.linalg.norm(first))
     params = {"model": model.name, "radius": radius, "draws": draws, "seed": seed}
     if size == 0:
@@ -117,7 +118,7 @@ def max_sensitivity(
     try:
         for _ in range(draws):
             moved = radius * (2 * torch.rand(pixels.shape, generator=noise) - 1)
-            other = values_of(method(model, (pixels + moved.to(pixels))[None], fixed))
+            other = numbers(method(model, (pixels + moved.to(pixels))[None], fixed))
             changes.append(float(np.linalg.norm(other - first)) / size)
             work.step()
     except (Stopped, KeyboardInterrupt):
@@ -151,18 +152,3 @@ def class_fixed(model: VisionModel, target: Target, pixels: torch.Tensor) -> Tar
         return target
     score, _ = settled(question(model), pixels[None])
     return score.read_out.index
-
-
-def values_of(attribution: Any) -> np.ndarray:
-    """Give the numbers of a map, float64 (row, col).
-
-    Raises
-    ------
-    ValueError
-        If some are NaN or infinite.
-    """
-    values = np.asarray(getattr(attribution, "values", attribution), np.float64)
-    if not np.isfinite(values).all():
-        msg = "the map holds values that are NaN or infinite, and cannot be compared with others"
-        raise ValueError(msg)
-    return values

@@ -135,12 +135,26 @@ def _averaged(plane: np.ndarray, at: np.ndarray, count: int) -> np.ndarray:
     return sums / np.maximum(pixels, 1)
 
 
-def _read(attribution: Attribution, size: tuple[int, int]) -> tuple[np.ndarray, Grid]:
-    """Give the numbers of a map, float64 (row, col), and their cells."""
+def numbers(attribution: Attribution) -> np.ndarray:
+    """Give the numbers of a map, float64 (row, col).
+
+    Raises
+    ------
+    ValueError
+        For something that is no map, and for one that is not finite.
+
+    Examples
+    --------
+    >>> numbers([[True, False]])
+    array([[1., 0.]])
+    """
+    given: ArrayLike = (
+        attribution.values if isinstance(attribution, (PatchMap, PixelMap)) else attribution
+    )
     try:
-        values = np.asarray(getattr(attribution, "values", attribution), np.float64)
+        values = np.asarray(given, np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(_no_map(type(attribution).__name__)) from error
+        raise ValueError(_no_map(f"a {type(attribution).__name__}")) from error
     if values.ndim != 2 or not values.size:
         raise ValueError(_no_map(f"an array of shape {values.shape}"))
     if not np.isfinite(values).all():
@@ -150,6 +164,12 @@ def _read(attribution: Attribution, size: tuple[int, int]) -> tuple[np.ndarray, 
             "ranked; look at what made it, or set them to a number"
         )
         raise ValueError(msg)
+    return values
+
+
+def _read(attribution: Attribution, size: tuple[int, int]) -> tuple[np.ndarray, Grid]:
+    """Give the numbers of a map, float64 (row, col), and their cells."""
+    values = numbers(attribution)
     if isinstance(attribution, (PatchMap, PixelMap)) and tuple(attribution.size) != size:
         of = attribution.size
         msg = (
