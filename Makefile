@@ -58,6 +58,7 @@ bench: $(call installed,bench) browser
 	$(BIN)/python -m tests.benchmarks.dataset_scan
 	$(BIN)/python -m tests.benchmarks.layer_change
 	$(BIN)/python -m tests.benchmarks.first_view
+	$(BIN)/python -m tests.benchmarks.faithfulness
 	$(BIN)/python -m tests.benchmarks.feature_visualization
 	$(BIN)/python -m tests.benchmarks.patch_features
 

@@ -54,6 +54,21 @@ def test_methods_are_drawn_over_each_other_between_their_bands():
     names = figure.marks[-1]
     assert list(names.text) == list(results)
     assert np.diff(np.sort(names.y)).min() > 0.05
+    assert names.y.max() <= names.scales["y"].max
+
+
+def test_a_curve_that_two_measures_share_is_drawn_once():
+    """Breaks when the same curves fill two figures."""
+    found = faithfulness_over(linear(0.1), list(pictures(2)), [some_map()] * 2, 0, CURVES)
+    assert [figure.title for figure in found.show().children] == ["deletion", "insertion", "lerf"]
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_names_stay_inside_the_figure(level):
+    """Breaks when names of curves that end together are pushed out at the top."""
+    places = plots.faithfulness.__globals__["_labels"](np.full(6, level), 0.075, 1.0)
+    assert places.max() <= 1 + 1e-12
+    assert np.diff(np.sort(places)).min() >= 0.075 - 1e-12
 
 
 def test_one_image_has_no_band_and_numbers_that_are_none_no_place():

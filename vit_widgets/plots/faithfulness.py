@@ -79,11 +79,15 @@ def faithfulness_over(results: Mapping[str, FaithfulnessOver]) -> Any:
     Returns
     -------
     ipywidgets.HBox
-        bqplot figures, one for each curve: means over the images, between the ends of their
-        confidence intervals. Grey, and dashed, are the maps that know nothing of the model.
+        bqplot figures, one for each curve (``morf`` is that of deletion): means over the images,
+        between the ends of their confidence intervals. Grey, and dashed, are the maps that know
+        nothing of the model.
     """
     figures = []
-    for name in dict.fromkeys(name for one in results.values() for name in one.curves):
+    names = dict.fromkeys(name for one in results.values() for name in one.curves)
+    if "deletion" in names:
+        names.pop("morf", None)  # it is the same curve
+    for name in names:
         lines = [
             _Line(method, curve.fractions, curve.mean, (curve.low, curve.high))
             for method, one in results.items()
@@ -133,7 +137,7 @@ def _curves(title: str, lines: list[_Line], across: str, up: str) -> Any:
     marks.append(
         bqplot.Label(
             x=np.array([line.x[-1] for line in lines]),
-            y=apart(ends, _LINE * (high - low)),
+            y=_labels(ends, _LINE * (high - low), high),
             text=[line.name for line in lines],
             colors=colours,
             default_size=12,
@@ -155,6 +159,11 @@ def _curves(title: str, lines: list[_Line], across: str, up: str) -> Any:
         _axis(y, up),
     ]
     return _figure(title, marks, axes)
+
+
+def _labels(ends: np.ndarray, least: float, top: float) -> np.ndarray:
+    """Move labels until none covers another, and none stands above the figure."""
+    return -apart(-np.minimum(apart(ends, least), top), least)
 
 
 def _last(values: np.ndarray) -> float:
