@@ -24,7 +24,16 @@ def test_a_map_that_does_not_listen_does_not_move():
 
 def test_the_change_is_that_of_even_noise_relative_to_the_map():
     """Breaks when noise has another size or form, or the change is not divided by the map's."""
-    found = max_sensitivity(linear(), ONES, red, 0, radius=0.5, draws=300)
+    seen = []
+
+    def noted(*asked: object) -> np.ndarray:
+        seen.append(asked[1] - ONES)
+        return red(*asked)
+
+    found = max_sensitivity(linear(), ONES, noted, 0, radius=0.5, draws=300)
+    noise = torch.cat(seen[1:])
+    assert -0.5 <= noise.min() < -0.49
+    assert 0.49 < noise.max() <= 0.5
     # the root mean square of even noise in -r..r is r / √3, and that of the map is 1
     assert np.sqrt((found.values**2).mean()) == pytest.approx(0.5 / np.sqrt(3), rel=0.02)
     assert found.maximum == found.values.max() > found.values.mean()
