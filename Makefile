@@ -58,12 +58,15 @@ bench: $(call installed,bench) browser
 	$(BIN)/python -m tests.benchmarks.dataset_scan
 	$(BIN)/python -m tests.benchmarks.layer_change
 	$(BIN)/python -m tests.benchmarks.first_view
+	$(BIN)/python -m tests.benchmarks.faithfulness
 	$(BIN)/python -m tests.benchmarks.feature_visualization
 	$(BIN)/python -m tests.benchmarks.patch_features
 	$(BIN)/python -m tests.benchmarks.token_depth
 	$(BIN)/python -m tests.benchmarks.token_clusters
 	$(BIN)/python -m tests.benchmarks.token_scatter
 	$(BIN)/python -m tests.benchmarks.token_views
+	$(BIN)/python -m tests.benchmarks.attribution
+	$(BIN)/python -m tests.benchmarks.heads
 
 build: node_modules/.package-lock.json
 	npm run build

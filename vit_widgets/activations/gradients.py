@@ -6,7 +6,6 @@ The gradient is read where the product of weights and values is, ``dL/dA = dL/dO
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -22,7 +21,7 @@ from vit_widgets.activations.intercept import AttentionEvent, Interception
 from vit_widgets.activations.layouts import Placement
 from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.activations.trials import remembered
-from vit_widgets.models import VisionModel, calling, load
+from vit_widgets.models import VisionModel, anatomy, calling, load
 
 Target = int | Callable[[Any], torch.Tensor] | None
 """A class, a function of the scores, or ``None`` for the predicted class of each image."""
@@ -155,7 +154,7 @@ def gradients(
     model = load(model)
     images = model.batch(images)
     batch = model.to_device(images)
-    _check_gradients_flow(model)
+    check_gradients_flow(model)
     with model.evaluating() as parts, remembered(parts):
         seen = Interception(parts, tuple(batch.shape), gradients=True)
         with torch.enable_grad():
@@ -189,17 +188,24 @@ def gradients(
     )
 
 
-def _check_gradients_flow(model: VisionModel) -> None:
-    """Refuse models whose parts cannot be differentiated, or would silently be left out."""
-    module = model.module
-    kind = type(module).__name__
-    if any("quantized" in type(part).__module__ for part in module.modules()):
+def check_gradients_flow(model: VisionModel) -> None:
+    """Refuse models whose parts cannot be differentiated, or would silently be left out.
+
+    Raises
+    ------
+    ValueError
+        For quantised parts, and for weights made in ``torch.inference_mode``.
+    """
+    kind = type(model.module).__name__
+    parts = [part for _, part in anatomy.walk(model.module)]
+    if any("quantized" in type(part).__module__ for part in parts):
         msg = (
             f"no gradient flows through {kind}, which has quantised parts; open the float module "
             "that it was made from"
         )
         raise ValueError(msg)
-    if any(t.is_inference() for t in itertools.chain(module.parameters(), module.buffers())):
+    held = (t for part in parts for t in (*part._parameters.values(), *part._buffers.values()))
+    if any(t.is_inference() for t in held if t is not None):
         msg = (
             f"no gradient flows through {kind}: its weights were made in torch.inference_mode; "
             "build or load it outside of that, or pass copy.deepcopy(module)"

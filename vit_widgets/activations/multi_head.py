@@ -88,6 +88,28 @@ def values(
     return by_head(projected), arrange
 
 
+def joined(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> torch.Tensor:
+    """Compute what the output projection of such a call is given: (image, token, head * feature).
+
+    The heads' products ``A V`` side by side; without dropout.
+    """
+    queries, keys, mask = project(func, args, kwargs)
+    each, _ = values(func, args, kwargs)
+    product = functional.scaled_dot_product_attention(queries, keys, each, attn_mask=mask)
+    return product.transpose(1, 2).flatten(-2)
+
+
+def projection(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> torch.Tensor:
+    """Give the weight of the output projection of such a call: (feature, head * feature)."""
+    call = inspect.signature(func).bind(*args, **kwargs)
+    weight: torch.Tensor = call.arguments["out_proj_weight"]
+    return weight
+
+
 def _projections(given: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute q and k of a multi-head attention call: (token, image, head * feature)."""
     query, key, bias = given["query"], given["key"], given["in_proj_bias"]

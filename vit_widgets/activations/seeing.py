@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from vit_widgets.activations import multi_head
 from vit_widgets.activations.sites import Site
 from vit_widgets.activations.threads import of_this_thread
-from vit_widgets.models import VisionModel
+from vit_widgets.models import VisionModel, anatomy
 
 See = Callable[[Site, torch.Tensor], "torch.Tensor | None"]
 """Takes a site and its values (image, token, feature); what it returns takes their place."""
@@ -47,7 +47,7 @@ def seeing(model: VisionModel, sites: Sequence[Site], see: See) -> Iterator[None
     >>> with model.evaluating(), seeing(model, sites(model), lambda at, x: seen.append(x.shape)):
     ...     _ = model.run(batch)                                       # doctest: +SKIP
     """
-    modules = dict(model.module.named_modules())
+    modules = dict(anatomy.walk(model.module))
     parts = {one.path: one.part for one in sites if one.end == "output"}
     counts: dict[tuple[str, str], int] = {}
 
@@ -64,13 +64,13 @@ def seeing(model: VisionModel, sites: Sequence[Site], see: See) -> Iterator[None
 
     def given(path: str) -> Any:
         def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            name, value = _first_tensor(args, kwargs)
+            value = _first_tensor(args, kwargs)
             place = look(path, "input", value)
             if place is None:
                 return None
-            if isinstance(name, str):
-                return args, {**kwargs, name: place}
-            return (*args[:name], place, *args[name + 1 :]), kwargs
+            # nn.MultiheadAttention is given its tokens three times over
+            others = {key: place if one is value else one for key, one in kwargs.items()}
+            return tuple(place if one is value else one for one in args), others
 
         return hook
 
@@ -216,11 +216,11 @@ class Operands(TorchFunctionMode):
         self._see(call, operands)
 
 
-def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, torch.Tensor]:
-    """Find the place or the name of the first tensor that a module was given."""
-    for name, value in (*enumerate(args), *kwargs.items()):
+def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    """Find the first tensor that a module was given."""
+    for value in (*args, *kwargs.values()):
         if isinstance(value, torch.Tensor):
-            return name, value
+            return value
     msg = "the module was given no tensor"
     raise RuntimeError(msg)
 

@@ -116,7 +116,7 @@ class Site:
         Parameters
         ----------
         sequence
-            (image, token, feature).
+            (image, token, feature); of a plain sequence it may hold fewer tokens or more.
         like
             What the module had; features beside those of the site are taken from it.
         """
@@ -133,7 +133,8 @@ class Site:
         if self.features < whole.shape[-1]:
             parts = [whole[..., : self.start], sequence, whole[..., self.start + self.features :]]
             sequence = torch.cat(parts, dim=-1)
-        value = sequence.reshape(turned.shape)
+        fewer = like.ndim == 3 and self.lead == 1 and sequence.shape[1] != whole.shape[1]
+        value = sequence.reshape(sequence.shape if fewer else turned.shape)
         if self.order == "heads":
             return value.unflatten(-1, heads).movedim(-2, -3)
         if self.order == "features first":
@@ -182,11 +183,11 @@ def sites(
             msg = "space 'output' has no layers to count: name a module, layer='blocks.3.mlp.fc1'"
         raise ValueError(msg)
     model = load(model)
-    shape = _shape(model, images)
+    shape = shape_of(model, images)
     known = _known.setdefault(model.module, {})
     question = (space, shape, model.forward, model.grid)
     if question not in known:
-        found = _FINDERS[space](model, _noise(shape))
+        found = _FINDERS[space](model, noise(shape))
         known[question] = tuple(replace(one, layer=layer) for layer, one in enumerate(found))
     if not known[question]:
         msg = f"{model.name} has no {space}: {_MISSING[space]}"
@@ -247,7 +248,7 @@ _MISSING = {
 }
 
 
-def _shape(model: VisionModel, images: object) -> torch.Size:
+def shape_of(model: VisionModel, images: object) -> torch.Size:
     """Give the shape of one input: of the user's images, or of the model's own size."""
     if images is None:
         grey = Image.new("RGB", (64, 64), (128, 128, 128))
@@ -255,7 +256,7 @@ def _shape(model: VisionModel, images: object) -> torch.Size:
     return model.batch(images).shape[1:]
 
 
-def _noise(shape: Sequence[int]) -> torch.Tensor:
+def noise(shape: Sequence[int]) -> torch.Tensor:
     """Make two inputs.
 
     Two, so that the axis of the images shows; noise, so that a value is recognised by what it is.
@@ -521,7 +522,7 @@ def _output(model: VisionModel, path: str, images: object) -> Site:
         some = [name for name in modules if name][:: max(1, len(modules) // 6)][:6]
         msg = f"{model.name} has no module {path!r}; its modules are called {', '.join(some)}, …"
         raise ValueError(msg)
-    batch = _noise(_shape(model, images))
+    batch = noise(shape_of(model, images))
     [*calls] = _calls(model, batch, [path])
     value = calls[0].returned if calls else None
     if value is None or value.ndim < 2:

@@ -102,7 +102,7 @@ def remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
         (value, value.copy())
         for _, attributes, _ in held
         for name, value in attributes.items()
-        if isinstance(value, dict) and not name.startswith("_")
+        if name[0] != "_" and isinstance(value, dict)
     ]
     try:
         yield

@@ -288,6 +288,17 @@ def logits(output: Any) -> torch.Tensor | None:
     return None
 
 
+def embedding(output: Any) -> torch.Tensor | None:
+    """Find the vector (image, feature) that an image tower returns; ``None`` if there is none.
+
+    A tensor, or what Hugging Face names ``image_embeds`` or ``pooler_output``.
+    """
+    for name in ("image_embeds", "pooler_output"):
+        named = output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
+        output = output if named is None else named
+    return output if isinstance(output, torch.Tensor) and output.ndim == 2 else None
+
+
 def is_of(module: nn.Module, package: str) -> bool:
     """Whether a module's class, or one that it is derived from, is of a package.
 

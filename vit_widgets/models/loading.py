@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
 import functools
 import itertools
@@ -85,6 +86,19 @@ class VisionModel:
     def __repr__(self) -> str:
         return f"VisionModel({self.name!r}, {type(self.module).__name__})"
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> VisionModel:
+        """Open a copy of the module as this one was; the lock and what was found are not shared."""
+        return VisionModel(
+            copy.deepcopy(self.module, memo),
+            self._preprocess,
+            name=self.name,
+            labels=self.labels,
+            notes=[note for note in self.notes if note != self._preprocess.note],
+            forward=self.forward,
+            attention=self.attention,
+            grid=self.grid,
+        )
+
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
@@ -109,7 +123,7 @@ class VisionModel:
         grid: tuple[int, int] | None = None,
     ) -> VisionModel:
         """Open the same module with something else of :func:`load`; what is not given stays."""
-        return VisionModel(
+        opened = VisionModel(
             self.module,
             preprocessing.given(transform) if transform else self._preprocess,
             name=self.name,
@@ -119,6 +133,8 @@ class VisionModel:
             attention=attention or self.attention,
             grid=grid or self.grid,
         )
+        opened.lock = self.lock  # one module, used by one thread at a time
+        return opened
 
     def run(self, batch: torch.Tensor) -> Any:
         """Call the module with a batch: the one way in which a forward is run.

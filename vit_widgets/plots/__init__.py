@@ -10,6 +10,14 @@ Examples
 
 from vit_widgets.plots.clustering import cluster_metrics
 from vit_widgets.plots.depth import selectivity, spatial_variance
+from vit_widgets.plots.faithfulness import faithfulness, faithfulness_over
+from vit_widgets.plots.heads import (
+    head_matrix,
+    head_patterns,
+    head_scatter,
+    hop_profile,
+    pruning_curve,
+)
 from vit_widgets.plots.layers import cka, class_similarity, token_norms, token_statistics
 from vit_widgets.plots.projection import projection
 
@@ -17,7 +25,14 @@ __all__ = [
     "cka",
     "class_similarity",
     "cluster_metrics",
+    "faithfulness",
+    "faithfulness_over",
+    "head_matrix",
+    "head_patterns",
+    "head_scatter",
+    "hop_profile",
     "projection",
+    "pruning_curve",
     "selectivity",
     "spatial_variance",
     "token_norms",

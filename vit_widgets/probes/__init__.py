@@ -1,5 +1,33 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
+from vit_widgets.probes.ablate_blocks import ablate_blocks
+from vit_widgets.probes.ablate_heads import ablate_heads
+from vit_widgets.probes.ablate_neurons import ablate_neurons
+from vit_widgets.probes.ablation import Ablation
+from vit_widgets.probes.attribution import (
+    LayerRelevance,
+    PartialRollouts,
+    attention_cam,
+    attention_flow,
+    grad_cam,
+    gradient_attention,
+    input_x_gradient,
+    integrated_gradients,
+    layer_relevance,
+    legrad,
+    lrp,
+    occlusion,
+    partial_rollouts,
+    relevance,
+    relevance_matrix,
+    rise,
+    rollout,
+    rollout_matrix,
+    saliency,
+    smooth_grad,
+    transformer_attribution,
+)
+from vit_widgets.probes.baselines import edge_map, random_map
 from vit_widgets.probes.bilateral import bilateral
 from vit_widgets.probes.cka import CKA, CKASum, cka
 from vit_widgets.probes.class_similarity import ClassSimilarity, class_similarity
@@ -11,6 +39,19 @@ from vit_widgets.probes.cluster_metrics import (
     clustering,
     patch_clusters,
 )
+from vit_widgets.probes.faithfulness import (
+    Curve,
+    Faithfulness,
+    FaithfulnessOver,
+    Interval,
+    MaxSensitivity,
+    MeanCurve,
+    Randomization,
+    faithfulness,
+    faithfulness_over,
+    max_sensitivity,
+    randomization,
+)
 from vit_widgets.probes.feature_visualization import (
     FeatureRun,
     FeatureVisualization,
@@ -21,15 +62,21 @@ from vit_widgets.probes.feature_visualization import (
 from vit_widgets.probes.filter_scores import FilterScores, filter_scores
 from vit_widgets.probes.filters import Filters, filters
 from vit_widgets.probes.glsim import GLSim, glsim
+from vit_widgets.probes.head_gradients import HeadGradients, head_gradients
 from vit_widgets.probes.head_masks import HeadMasks, head_masks
+from vit_widgets.probes.head_patterns import HeadPatterns, head_patterns
 from vit_widgets.probes.head_statistics import (
     HeadStatistics,
     head_statistics,
     layer_statistics,
 )
+from vit_widgets.probes.head_summary import HeadSummary, head_summary
+from vit_widgets.probes.hop_profile import HopProfile, hop_profile
 from vit_widgets.probes.kmeans import Segments, kmeans
+from vit_widgets.probes.leaderboard import Leaderboard, leaderboard
 from vit_widgets.probes.leave_out import leave_out
 from vit_widgets.probes.local_view import LocalView, local_view
+from vit_widgets.probes.maps import PatchMap, PixelMap
 from vit_widgets.probes.mask_iou import mask_iou
 from vit_widgets.probes.matching import Matching, matching
 from vit_widgets.probes.neuron_effect import NeuronEffect, neuron_effect
@@ -49,11 +96,14 @@ from vit_widgets.probes.projection import (
     project,
     projections,
 )
+from vit_widgets.probes.pruning_curve import PruningCurve, pruning_curve
 from vit_widgets.probes.register_attention import RegisterAttention, register_attention
 from vit_widgets.probes.scene_truth import Attribute
+from vit_widgets.probes.screen_heads import HeadScreen, screen_heads
 from vit_widgets.probes.selectivity import SelectiveCounts, Selectivity, selectivity
 from vit_widgets.probes.similarity import Similarity, similarity
 from vit_widgets.probes.spatial_variance import SpatialVariance, spatial_variance
+from vit_widgets.probes.target import ReadOut
 from vit_widgets.probes.token_norms import TokenNorms, token_norms
 from vit_widgets.probes.token_statistics import TokenStatistics, token_statistics
 from vit_widgets.probes.token_view import View, global_view, token_view
@@ -62,30 +112,50 @@ from vit_widgets.probes.view_weights import ViewWeights, owning_head, view_weigh
 
 __all__ = [
     "CKA",
+    "Ablation",
     "ActiveNeurons",
     "Attribute",
     "CKASum",
     "ClassSimilarity",
     "ClusterMetrics",
     "Clustering",
+    "Curve",
     "Dropped",
+    "Faithfulness",
+    "FaithfulnessOver",
     "FeatureRun",
     "FeatureVisualization",
     "FilterScores",
     "Filters",
     "GLSim",
+    "HeadGradients",
     "HeadMasks",
+    "HeadPatterns",
+    "HeadScreen",
     "HeadStatistics",
+    "HeadSummary",
+    "HopProfile",
+    "Interval",
+    "LayerRelevance",
     "LayerTokens",
+    "Leaderboard",
     "LocalView",
     "Matching",
+    "MaxSensitivity",
+    "MeanCurve",
     "NeuronEffect",
     "NeuronMap",
     "ObjectIoU",
     "PCAColors",
+    "PartialRollouts",
     "PatchClusters",
+    "PatchMap",
     "PatchTokens",
+    "PixelMap",
     "Projection",
+    "PruningCurve",
+    "Randomization",
+    "ReadOut",
     "RegisterAttention",
     "Segments",
     "SelectiveCounts",
@@ -98,7 +168,12 @@ __all__ = [
     "TokenStatistics",
     "View",
     "ViewWeights",
+    "ablate_blocks",
+    "ablate_heads",
+    "ablate_neurons",
     "active_at",
+    "attention_cam",
+    "attention_flow",
     "bilateral",
     "cka",
     "class_similarity",
@@ -106,25 +181,43 @@ __all__ = [
     "clustering",
     "cut",
     "drop_patches",
+    "edge_map",
+    "faithfulness",
+    "faithfulness_over",
     "filter_scores",
     "filters",
     "global_view",
     "glsim",
+    "grad_cam",
+    "gradient_attention",
+    "head_gradients",
     "head_masks",
+    "head_patterns",
     "head_statistics",
+    "head_summary",
     "high_frequency_share",
+    "hop_profile",
+    "input_x_gradient",
+    "integrated_gradients",
     "kmeans",
+    "layer_relevance",
     "layer_statistics",
     "layer_tokens",
+    "leaderboard",
     "leave_out",
+    "legrad",
     "local_view",
+    "lrp",
     "mask_iou",
     "matching",
+    "max_sensitivity",
     "neuron_effect",
     "neuron_map",
     "object_iou",
     "object_labels",
+    "occlusion",
     "owning_head",
+    "partial_rollouts",
     "patch_clusters",
     "patch_features",
     "patch_keys",
@@ -132,16 +225,28 @@ __all__ = [
     "pca_colors",
     "project",
     "projections",
+    "pruning_curve",
     "published_features",
+    "random_map",
+    "randomization",
     "register_attention",
+    "relevance",
+    "relevance_matrix",
+    "rise",
+    "rollout",
+    "rollout_matrix",
+    "saliency",
+    "screen_heads",
     "selectivity",
     "shuffle_patches",
     "similarity",
+    "smooth_grad",
     "spatial_variance",
     "token_norms",
     "token_statistics",
     "token_view",
     "tokencut",
+    "transformer_attribution",
     "view_weights",
     "visualize_feature",
 ]

@@ -194,9 +194,6 @@ def printed_parts(name: str) -> frozenset[str]:
 def patch_shares(model: VisionModel, scene: Scene, axis: TokenAxis) -> dict[str, np.ndarray]:
     """Measure how much of each patch each part covers, as the model sees the scene.
 
-    The masks go through the model's own preprocessing, so that resizing and cropping move them as
-    they move the picture.
-
     Returns
     -------
     dict
@@ -204,16 +201,39 @@ def patch_shares(model: VisionModel, scene: Scene, axis: TokenAxis) -> dict[str,
     """
     assert axis.grid is not None
     cells = axis.places[0, len(axis.prefix) :]
-    shape = scene.mask.shape
+    boxes = [axis.grid.box(*divmod(int(cell), axis.grid.cols)) for cell in cells]
+    planes = seen_shares(model, list(scene.parts.values()))
+    return {
+        name: np.array([plane[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in boxes])
+        for name, plane in zip(scene.parts, planes, strict=True)
+    }
+
+
+def seen_shares(model: VisionModel, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Measure how much of each pixel of the model's input masks cover.
+
+    The masks go through the model's own preprocessing, so that resizing and cropping move them as
+    they move the picture.
+
+    Parameters
+    ----------
+    model
+        The model.
+    masks
+        Of the pixels of one picture, bool (row, col) each.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        Shares in 0..1, float32 (row, col) at the size of the input.
+    """
+    shape = masks[0].shape
     black, white = (model.transform(_grey(np.full(shape, on))) for on in (False, True))
     # where the preprocessing leaves nothing of the picture (a border), nothing is covered
     contrast = torch.where((white - black).abs() > 1e-6, white - black, torch.inf)
-    shares = {}
-    for name, mask in scene.parts.items():
-        plane = ((model.transform(_grey(mask)) - black) / contrast).mean(0).numpy()
-        boxes = (axis.grid.box(*divmod(int(cell), axis.grid.cols)) for cell in cells)
-        shares[name] = np.array([plane[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in boxes])
-    return shares
+    return [
+        ((model.transform(_grey(mask)) - black) / contrast).mean(0).cpu().numpy() for mask in masks
+    ]
 
 
 def _grey(mask: np.ndarray) -> Image.Image:

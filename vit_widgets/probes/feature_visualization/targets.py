@@ -6,7 +6,6 @@ it, is the run's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 
 from vit_widgets.activations.seeing import read
 from vit_widgets.activations.sites import Site, site
-from vit_widgets.models import VisionModel, calling
+from vit_widgets.models import VisionModel, anatomy, calling
 from vit_widgets.probes.feature_visualization.settings import Settings, Similarity
 
 
@@ -133,12 +132,9 @@ class Embedding:
 
     def read(self, model: VisionModel, batch: torch.Tensor) -> torch.Tensor:
         """Give the embeddings, (image, feature)."""
-        output = model.run(batch)
-        for name in ("image_embeds", "pooler_output"):  # Hugging Face
-            named = output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
-            output = output if named is None else named
-        if isinstance(output, torch.Tensor) and output.ndim == 2:
-            return output
+        vectors = anatomy.embedding(model.run(batch))
+        if vectors is not None:
+            return vectors
         msg = (
             f"{model.name} returns no vector for each image, so there is nothing to compare with a "
             "text; open it with forward= that does, for example "

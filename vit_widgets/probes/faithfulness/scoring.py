@@ -1,0 +1,130 @@
+"""Scoring variants of a picture in batches, none of them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from vit_widgets.models import VisionModel, calling
+from vit_widgets.probes.attribution.input_gradients import Progress, settled
+from vit_widgets.probes.faithfulness.states import State, Subject
+from vit_widgets.probes.target import ReadOut, Target, question
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """The progress said so."""
+
+
+class Work:
+    """Counts what is done, tells it, and notices when to stop.
+
+    Parameters
+    ----------
+    total
+        Pictures to score and maps to make.
+    progress
+        Told of it.
+    """
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def step(self, count: int = 1) -> None:
+        """Say that so many more are done."""
+        self._done += count
+        if self._progress is not None and self._progress(self._done, self._total) is False:
+            raise Stopped
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model says of pictures.
+
+    Attributes
+    ----------
+    confidence
+        The probability of the class, or what any other target gives: float64 (picture).
+    score
+        What the target gives; of a class its score (logit): float64 (picture).
+    hits
+        Whether the class has the greatest score, bool (picture); ``None`` where there is no class.
+    """
+
+    confidence: np.ndarray
+    score: np.ndarray
+    hits: np.ndarray | None
+
+
+class Scorer:
+    """What a model says of variants of one picture.
+
+    Parameters
+    ----------
+    model, target
+        As of :func:`faithfulness`; the target is settled by the picture itself.
+    subject
+        The picture.
+    batch_size
+        Variants in one forward.
+
+    Attributes
+    ----------
+    read_out
+        What is scored.
+    pictures, forwards
+        How many variants were scored so far, and in how many forwards; the picture itself, which
+        settles the target, is not counted.
+    """
+
+    def __init__(
+        self, model: VisionModel, target: Target, subject: Subject, batch_size: int
+    ) -> None:
+        asked = question(model, target)
+        self._model, self._subject = asked.model, subject
+        self._is_class = target is None or isinstance(target, (int, np.integer))
+        self._read, _ = settled(asked, subject.pixels[None])
+        self._at_once = 1 if self._read.one_by_one else batch_size
+        self._known: dict[Any, tuple[float, float, bool]] = {}
+        self.read_out: ReadOut = self._read.read_out
+        self.pictures = self.forwards = 0
+
+    def __call__(self, states: Sequence[State], work: Work) -> Scores:
+        """Score variants of the picture.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN.
+        Stopped
+            By `work`; what was scored until then stays known.
+        """
+        new = list({s.key: s for s in states if s.key not in self._known}.values())
+        for start in range(0, len(new), self._at_once):
+            some = new[start : start + self._at_once]
+            answers = self._run(torch.stack([state.picture(self._subject) for state in some]))
+            self._known.update(zip([state.key for state in some], answers, strict=True))
+            work.step(len(some))
+        if not states:
+            return Scores(np.empty(0), np.empty(0), None)
+        known = [self._known[state.key] for state in states]
+        confidence, score, hits = (np.array(each) for each in zip(*known, strict=True))
+        return Scores(confidence, score, hits if self.read_out.index is not None else None)
+
+    def _run(self, pictures: torch.Tensor) -> list[tuple[float, float, bool]]:
+        with self._model.evaluating():
+            output = self._model.run(self._model.to_device(pictures))
+            score = self._read(output)
+        self.pictures, self.forwards = self.pictures + len(pictures), self.forwards + 1
+        if bool(score.isnan().any()):
+            raise ValueError(calling.not_finite(self._model.module))
+        confidence, hits = score, torch.zeros(len(pictures), dtype=torch.bool)
+        index, rows = self.read_out.index, self._model.logits(output)
+        if index is not None and rows is not None:
+            hits = rows.argmax(dim=-1) == index
+            if self._is_class:
+                confidence = rows.double().softmax(dim=-1)[:, index]
+        return list(zip(*(each.tolist() for each in (confidence, score, hits)), strict=True))
