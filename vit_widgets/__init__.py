@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vit_widgets.models import VisionModel, load
     from vit_widgets.widgets import (
         FeatureCanvas,
+        HeadDashboard,
         HeadGrid,
         InspectorPage,
         LayerSlider,
@@ -56,6 +57,7 @@ _HOMES = {
     "AttentionRecord": "vit_widgets.activations",
     "LayerSlider": "vit_widgets.widgets",
     "FeatureCanvas": "vit_widgets.widgets",
+    "HeadDashboard": "vit_widgets.widgets",
     "HeadGrid": "vit_widgets.widgets",
     "PatchFeatures": "vit_widgets.widgets",
     "PatchOverlay": "vit_widgets.widgets",
@@ -81,6 +83,7 @@ __all__ = [
     "AttentionRecord",
     "FeatureCanvas",
     "FeatureInspector",
+    "HeadDashboard",
     "HeadGrid",
     "Inspector",
     "InspectorPage",

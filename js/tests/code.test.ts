@@ -8,6 +8,19 @@ test("the selection is filled in by name", () => {
   expect(fillCode(template, (name) => state[name])).toBe(
     'vw.inspect("demo", layer=3, direction="attended by", a={})',
   );
+  expect(
+    fillCode(
+      "a={a}, b={b}",
+      (name) =>
+        ({
+          a: [
+            [1, 2],
+            [3, 4],
+          ],
+          b: true,
+        })[name],
+    ),
+  ).toBe("a=[[1, 2], [3, 4]], b=True");
 });
 
 // breaks when copied lines are no Python: null, true or a list as JavaScript writes it

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   featureCanvasDefaults,
+  headDashboardDefaults,
   headGridDefaults,
   inspectorDefaults,
   layerSliderDefaults,
@@ -18,6 +19,7 @@ import traits from "./fixtures/traits.json";
 // one side only fails here.
 test.each([
   ["LayerSlider", layerSliderDefaults],
+  ["HeadDashboard", headDashboardDefaults],
   ["HeadGrid", headGridDefaults],
   ["PatchOverlay", patchOverlayDefaults],
   ["FeatureCanvas", featureCanvasDefaults],

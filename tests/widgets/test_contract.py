@@ -12,6 +12,7 @@ import vit_widgets as vw
 DUMP = Path(__file__).parents[2] / "js" / "tests" / "fixtures" / "traits.json"
 WIDGETS = (
     vw.LayerSlider,
+    vw.HeadDashboard,
     vw.HeadGrid,
     vw.PatchOverlay,
     vw.FeatureCanvas,

@@ -19,6 +19,7 @@ from vit_widgets.inspector.atlas import Atlas
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
 from vit_widgets.inspector.clusters import ClusterDesk
 from vit_widgets.inspector.depth import DepthDesk
+from vit_widgets.inspector.heads import HeadDesk
 from vit_widgets.inspector.live_feature import LiveFeature
 from vit_widgets.inspector.neurons import NeuronDesk
 from vit_widgets.inspector.patch_features import PatchFeatureDesk
@@ -51,6 +52,7 @@ _TOKEN_DESKS: Mapping[str, type[TokenDesk[Any]]] = {
     "scatter": ScatterDesk,
     "clusters": ClusterDesk,
     "depth": DepthDesk,
+    "heads": HeadDesk,
 }
 
 

@@ -1,7 +1,7 @@
 """Questions about a model, one a file: each takes a cache or a model and returns arrays."""
 
 from vit_widgets.probes.ablate_blocks import ablate_blocks
-from vit_widgets.probes.ablate_heads import ablate_heads
+from vit_widgets.probes.ablate_heads import ablate_heads, head_ablations
 from vit_widgets.probes.ablate_neurons import ablate_neurons
 from vit_widgets.probes.ablation import Ablation
 from vit_widgets.probes.attribution import (
@@ -190,6 +190,7 @@ __all__ = [
     "glsim",
     "grad_cam",
     "gradient_attention",
+    "head_ablations",
     "head_gradients",
     "head_masks",
     "head_patterns",

@@ -16,7 +16,8 @@ from vit_widgets.probes.ablation import (
     Step,
     checked_labels,
     removed,
-    sweep,
+    sweeping,
+    swept,
 )
 from vit_widgets.probes.target import Target
 
@@ -65,15 +66,17 @@ def ablate_blocks(
 
         return run
 
-    return sweep(
-        measure,
-        batch,
-        joints,
-        [step(layer, path) for layer, path in enumerate(joints.blocks)],
-        (len(joints.blocks),),
-        images_at_once=max(1, at_once),
-        progress=progress,
-        method="ablate_blocks",
-        axes=("layer", "metric"),
-        params={"target": target},
+    return swept(
+        sweeping(
+            measure,
+            batch,
+            joints,
+            [step(layer, path) for layer, path in enumerate(joints.blocks)],
+            (len(joints.blocks),),
+            images_at_once=max(1, at_once),
+            method="ablate_blocks",
+            axes=("layer", "metric"),
+            params={"target": target},
+        ),
+        progress,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args
 
 import torch
@@ -19,7 +19,8 @@ from vit_widgets.probes.ablation import (
     checked_labels,
     in_batches,
     silenced,
-    sweep,
+    sweeping,
+    swept,
 )
 from vit_widgets.probes.target import Target
 
@@ -90,6 +91,38 @@ def ablate_heads(
     >>> found.ranked()[0]  # the head that the prediction needs most   # doctest: +SKIP
     (5, 1)
     """
+    return swept(
+        head_ablations(model, images, target, mode, heads, labels=labels, at_once=at_once), progress
+    )
+
+
+def head_ablations(
+    model: VisionModel | nn.Module | str,
+    images: object,
+    target: Target = None,
+    mode: Mode = "zero",
+    heads: Iterable[tuple[int, int]] | None = None,
+    *,
+    labels: object = None,
+    at_once: int = 32,
+) -> Iterator[Ablation]:
+    """Silence each head alone, and give what is known after every layer of some images.
+
+    Between two of them the model is as it was, and anybody's. See :func:`ablate_heads`, which takes
+    this to its end, for the parameters and errors.
+
+    Yields
+    ------
+    Ablation
+        First one that knows nothing; what was not measured yet is NaN.
+
+    Examples
+    --------
+    >>> for found in head_ablations("demo", images):                   # doctest: +SKIP
+    ...     print(found.steps)
+    (0, 6)
+    (1, 6)
+    """
     model = load(model)
     batch = model.batch(images)
     if mode not in get_args(Mode):
@@ -113,14 +146,13 @@ def ablate_heads(
 
         return run
 
-    return sweep(
+    yield from sweeping(
         measure,
         batch,
         joints,
         [step(one) for one in joints.found if wanted[one.layer]],
         (len(joints.layers), joints.parts),
         images_at_once=images_at_once,
-        progress=progress,
         method="ablate_heads",
         axes=("layer", "head", "metric"),
         params={"target": target, "mode": mode, "heads": None if heads is None else wanted},

@@ -18,7 +18,8 @@ from vit_widgets.probes.ablation import (
     checked_labels,
     in_batches,
     silenced,
-    sweep,
+    sweeping,
+    swept,
 )
 from vit_widgets.probes.target import Target
 
@@ -98,15 +99,17 @@ def ablate_neurons(
 
         return run
 
-    return sweep(
-        measure,
-        batch,
-        joints.only(joint),
-        [step(some) for some in in_batches(chosen, _BEFORE_A_REPORT)],
-        (1, joint.parts),
-        images_at_once=max(1, at_once // 8),
-        progress=progress,
-        method="ablate_neurons",
-        axes=("layer", "neuron", "metric"),
-        params={"layer": joint.layer, "neurons": chosen, "target": target},
+    return swept(
+        sweeping(
+            measure,
+            batch,
+            joints.only(joint),
+            [step(some) for some in in_batches(chosen, _BEFORE_A_REPORT)],
+            (1, joint.parts),
+            images_at_once=max(1, at_once // 8),
+            method="ablate_neurons",
+            axes=("layer", "neuron", "metric"),
+            params={"layer": joint.layer, "neurons": chosen, "target": target},
+        ),
+        progress,
     )

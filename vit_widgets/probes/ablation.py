@@ -60,6 +60,8 @@ class Ablation:
         The same in whole forwards of one image.
     notes
         What has to be known of these numbers, in sentences.
+    steps
+        How many were done, and of how many.
     axes
         Names of the axes of `values`.
     """
@@ -69,6 +71,7 @@ class Ablation:
     evaluations: int
     forwards: float
     notes: tuple[str, ...] = ()
+    steps: tuple[int, int] = (0, 0)
     metrics: tuple[str, ...] = METRICS
     axes: tuple[str, ...] = ("layer", "head", "metric")
     method: str = "ablate_heads"
@@ -83,6 +86,11 @@ class Ablation:
     def spread(self) -> np.ndarray:
         """Standard deviation over the images, with `axes`; 0 for one image."""
         return np.ma.masked_invalid(self.each).std(axis=0).filled(np.nan)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it was done."""
+        return self.steps[0] == self.steps[1]
 
     def metric(self, name: str) -> np.ndarray:
         """Give one metric: float64 (layer, head).
@@ -413,7 +421,7 @@ Step: TypeAlias = Callable[[Kept], "Iterator[tuple[Any, tuple[torch.Tensor, torc
 scores and vectors (edit, image, ...)."""
 
 
-def sweep(
+def sweeping(
     measure: Measure,
     batch: torch.Tensor,
     joints: Joints,
@@ -421,13 +429,14 @@ def sweep(
     shape: tuple[int, ...],
     *,
     images_at_once: int,
-    progress: Report | None,
     method: str,
     axes: tuple[str, ...],
     params: dict[str, Any],
     known: Mapping[int, Kept] | None = None,
-) -> Ablation:
-    """Silence part after part, some images at a time, until it is done or stopped.
+) -> Iterator[Ablation]:
+    """Silence part after part, some images at a time: gives what is measured, again and again.
+
+    Between two of them the model is as it was, and anybody's.
 
     Parameters
     ----------
@@ -443,55 +452,74 @@ def sweep(
         Sizes of (layer, part).
     images_at_once
         How many images are kept at a time.
-    progress
-        As of :func:`ablate_heads`.
     method, axes, params
         Of the result.
     known
         Forwards that were kept before, by the number of their first image.
+
+    Yields
+    ------
+    Ablation
+        Before the first step, and after every one.
     """
     each = np.full((len(batch), *shape, len(METRICS)), np.nan)
     targets: list[ReadOut] = []
     starts = range(0, len(batch), images_at_once)
     done, total, evaluations = 0, len(steps) * len(starts), 0
 
-    def measured(kept: Kept, rows: slice) -> bool:
-        """Run all steps of some images; ``False`` if that was stopped."""
-        nonlocal done
-        for step in steps:
-            for place, outputs in step(kept):
-                each[(rows, *place)] = kept.settled.effects(*outputs).swapaxes(0, 1)
-            done += 1
-            if progress is not None and progress(done, total) is False:
-                return False
-        return True
+    def so_far() -> Ablation:
+        notes = [*joints.notes, *measure.notes()]
+        if done < total:
+            notes.append(f"stopped after {done} of {total} steps: what was not measured is NaN")
+        return Ablation(
+            each.copy(),
+            tuple(targets),
+            evaluations,
+            evaluations / len(joints.blocks) if joints.blocks else float("nan"),
+            tuple(notes),
+            steps=(done, total),
+            axes=axes,
+            method=method,
+            params={**params, "model": measure.model.name},
+        )
 
-    try:
-        for first in starts:
-            some = batch[first : first + images_at_once]
+    yield so_far()
+    for first in starts:
+        some = batch[first : first + images_at_once]
+        with measure.model.evaluating():
+            kept = (known or {}).get(first) or keep(measure, some, first, joints)
+        targets += kept.settled.targets
+        counted = kept.replay.evaluations
+        evaluations += counted
+        for step in steps:
             with measure.model.evaluating():
-                kept = (known or {}).get(first) or keep(measure, some, first, joints)
-                targets += kept.settled.targets
-                try:
-                    if not measured(kept, slice(first, first + len(some))):
-                        break
-                finally:
-                    evaluations += kept.replay.evaluations
+                for place, outputs in step(kept):
+                    found = kept.settled.effects(*outputs)
+                    each[(slice(first, first + len(some)), *place)] = found.swapaxes(0, 1)
+            done += 1
+            evaluations += kept.replay.evaluations - counted
+            counted = kept.replay.evaluations
+            yield so_far()
+
+
+def swept(going: Iterator[Ablation], progress: Report | None) -> Ablation:
+    """Take a measurement to its end, or to where it is stopped.
+
+    Parameters
+    ----------
+    going
+        From :func:`sweeping`.
+    progress
+        As of :func:`ablate_heads`.
+    """
+    found = next(going)
+    try:
+        for found in going:
+            if progress is not None and progress(*found.steps) is False:
+                break
     except KeyboardInterrupt:
         pass  # what there is so far is the answer, and says so
-    notes = [*joints.notes, *measure.notes()]
-    if done < total:
-        notes.append(f"stopped after {done} of {total} steps: what was not measured is NaN")
-    return Ablation(
-        each,
-        tuple(targets),
-        evaluations,
-        evaluations / len(joints.blocks) if joints.blocks else float("nan"),
-        tuple(notes),
-        axes=axes,
-        method=method,
-        params={**params, "model": measure.model.name},
-    )
+    return found
 
 
 def in_batches(parts: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -20,7 +20,8 @@ from vit_widgets.probes.ablation import (
     checked_labels,
     in_batches,
     silenced,
-    sweep,
+    sweeping,
+    swept,
 )
 from vit_widgets.probes.head_gradients import HeadGradients, differentiated
 from vit_widgets.probes.target import ReadOut, Target
@@ -140,18 +141,20 @@ def screen_heads(
         return run
 
     layers = {layer for layer, _ in chosen}
-    exact = sweep(
-        measure,
-        batch,
-        joints,
-        [step(one) for one in joints.found if one.layer in layers],
-        (len(joints.layers), joints.parts),
-        images_at_once=images_at_once,
-        progress=progress,
-        method="ablate_heads",
-        axes=("layer", "head", "metric"),
-        params=params,
-        known=known,
+    exact = swept(
+        sweeping(
+            measure,
+            batch,
+            joints,
+            [step(one) for one in joints.found if one.layer in layers],
+            (len(joints.layers), joints.parts),
+            images_at_once=images_at_once,
+            method="ablate_heads",
+            axes=("layer", "head", "metric"),
+            params=params,
+            known=known,
+        ),
+        progress,
     )
     # A backward to the first attention runs the products of a forward once more.
     forwards = exact.forwards / len(batch) + 1 + (0 if known else 1)

@@ -1,6 +1,7 @@
 """Components for plain arrays: nothing here knows torch."""
 
 from vit_widgets.widgets.feature_canvas import FeatureCanvas
+from vit_widgets.widgets.head_dashboard import HeadDashboard
 from vit_widgets.widgets.head_grid import HeadGrid
 from vit_widgets.widgets.inspector_page import InspectorPage
 from vit_widgets.widgets.layer_slider import LayerSlider
@@ -14,6 +15,7 @@ from vit_widgets.widgets.token_views import TokenViews
 
 __all__ = [
     "FeatureCanvas",
+    "HeadDashboard",
     "HeadGrid",
     "InspectorPage",
     "LayerSlider",

@@ -10,14 +10,14 @@ import traitlets
 from PIL import Image
 
 from vit_widgets import export
-from vit_widgets.widgets.base import STATIC, Indices
-from vit_widgets.widgets.image import ColorMapped
+from vit_widgets.widgets.base import STATIC
+from vit_widgets.widgets.image import ColorMapped, HeadsTogether
 from vit_widgets.widgets.maps import Axis, Layer, attention_packet
 from vit_widgets.widgets.traits import Maps
 from vit_widgets.widgets.wire import unpack
 
 
-class MapsWidget(ColorMapped):
+class MapsWidget(HeadsTogether, ColorMapped):
     """Base of the components that draw maps of heads.
 
     Attributes
@@ -25,8 +25,6 @@ class MapsWidget(ColorMapped):
     maps : array or dict
         Plain maps (row, col), (head, row, col) or (layer, head, row, col), which belong to no
         query; or a packet of :mod:`vit_widgets.widgets.maps`.
-    heads : list of int
-        Heads chosen together; the picture is their mean. Empty: just `head`.
     direction : str
         ``"attends to"`` (rows) or ``"attended by"`` (columns).
 
@@ -42,7 +40,6 @@ class MapsWidget(ColorMapped):
     """
 
     maps = Maps().tag(sync=True)
-    heads = Indices("head", most=64, doc="Heads chosen together.")
     direction = traitlets.Enum(("attends to", "attended by"), "attends to").tag(sync=True)
 
     def __init__(

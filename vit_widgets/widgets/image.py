@@ -53,3 +53,15 @@ class Pinned(VitWidget):
     """
 
     pins = Indices("query", most=8, doc="Queries held for comparison.")
+
+
+class HeadsTogether(VitWidget):
+    """Base of the components that choose several heads of a layer.
+
+    Attributes
+    ----------
+    heads : list of int
+        Heads chosen together; the picture is their mean. Empty: just `head`.
+    """
+
+    heads = Indices("head", most=64, doc="Heads chosen together.")

@@ -8,6 +8,7 @@ import traitlets
 from PIL import Image
 
 from vit_widgets.widgets.base import STATIC
+from vit_widgets.widgets.head_dashboard import HeadDashboard
 from vit_widgets.widgets.head_grid import HeadGrid
 from vit_widgets.widgets.neuron_page import NeuronPage
 from vit_widgets.widgets.patch_features import PatchFeatures
@@ -24,6 +25,7 @@ TOKEN_TABS: Mapping[str, type[TokenPage]] = {
     "scatter": TokenScatter,
     "clusters": TokenClusters,
     "depth": TokenDepth,
+    "heads": HeadDashboard,
 }
 """Questions about tokens, and the widget that each of them is alone."""
 
@@ -39,6 +41,7 @@ class InspectorPage(
     TokenScatter,
     TokenClusters,
     TokenDepth,
+    HeadDashboard,
 ):
     """All components linked, as one output; it draws what it is given and asks nothing.
 

@@ -33,6 +33,7 @@ const TOKEN_TITLES: Record<TokenTab, string> = {
   scatter: "Embedding",
   clusters: "Clusters",
   depth: "Norms and layers",
+  heads: "Heads",
 };
 
 export function drawInspector(element: HTMLElement, view: View<InspectorState>): void {

@@ -2,6 +2,7 @@
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
 
 import { type ClustersTraits, clustersTraits } from "./clusters";
+import { type DashboardTraits, dashboardTraits } from "./dashboard";
 import { type DepthTraits, depthTraits } from "./depth";
 import type {
   FeatureFor,
@@ -141,7 +142,7 @@ export type NeuronPageState = PageState &
   };
 
 /** Questions about tokens; the page of each comes when it is first opened. */
-export const TOKEN_TABS = ["features", "views", "scatter", "clusters", "depth"] as const;
+export const TOKEN_TABS = ["features", "views", "scatter", "clusters", "depth", "heads"] as const;
 export type TokenTab = (typeof TOKEN_TABS)[number];
 export type Tab = "attention" | "neurons" | TokenTab;
 
@@ -171,7 +172,8 @@ export type InspectorState = LayerSliderState &
   TokenViewsState &
   TokenScatterState &
   TokenClustersState &
-  TokenDepthState & {
+  TokenDepthState &
+  HeadDashboardState & {
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
@@ -184,6 +186,9 @@ export type TokenViewsState = TokenMaskState & ViewsTraits;
 
 export type TokenClustersState = TokenMaskState & ClustersTraits;
 export type TokenDepthState = TokenPageState & DepthTraits;
+
+/** Numbers of all heads, and several of a layer chosen together. */
+export type HeadDashboardState = TokenMaskState & { heads: number[] } & DashboardTraits;
 
 const common: CommonState = {
   protocol: PROTOCOL,
@@ -314,6 +319,12 @@ export const tokenClustersDefaults: TokenClustersState = {
 };
 export const tokenDepthDefaults: TokenDepthState = { ...tokenPage, ...depthTraits };
 
+export const headDashboardDefaults: HeadDashboardState = {
+  ...tokenMaskDefaults,
+  heads: [],
+  ...dashboardTraits,
+};
+
 export const inspectorDefaults: InspectorState = {
   ...layerSliderDefaults,
   ...headGridDefaults,
@@ -324,6 +335,7 @@ export const inspectorDefaults: InspectorState = {
   ...tokenClustersDefaults,
   ...tokenDepthDefaults,
   ...tokenScatterDefaults,
+  ...headDashboardDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",

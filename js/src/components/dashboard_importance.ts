@@ -1,0 +1,106 @@
+// What is followed, what is measured at length, how far that is, and what it took.
+import type { HeadRun } from "../lib/dashboard";
+import { percent, plain } from "../lib/format";
+import type { HeadDashboardState } from "../lib/state";
+import type { DashboardModel } from "./dashboard_model";
+import { attribute, el, listen, setText } from "./dom";
+import type { View } from "./view";
+
+const RUNS: readonly { run: HeadRun; text: string; title: string }[] = [
+  { run: "exact", text: "Exact", title: "silence every head alone, and run the model on" },
+  { run: "screen", text: "Screen", title: "silence the first tenth of the heads by first order" },
+  {
+    run: "curve",
+    text: "Pruning curve",
+    title: "silence more and more heads together, the most and the least important first",
+  },
+];
+
+export function drawDashboardImportance(
+  element: HTMLElement,
+  view: View<HeadDashboardState>,
+  model: DashboardModel,
+): void {
+  const { store, signal } = view;
+  const target = el("select", "vw-menu", { "aria-label": "class that importance is about" });
+  const buttons = RUNS.map(({ run, text, title }) => {
+    const button = el("button", "vw-button", { type: "button", title, "data-run": run }, text);
+    listen(button, "click", () => store.set("heads_running", run), signal);
+    return button;
+  });
+  const stop = el("button", "vw-button", { type: "button" }, "Stop");
+  const fill = el("span", "vw-progress-fill");
+  const bar = el("span", "vw-progress-bar", { role: "progressbar", "aria-label": "heads" }, fill);
+  const steps = el("span", "vw-progress-text vw-number");
+  const progress = el("div", "vw-progress", {}, bar, steps, stop);
+  const took = el("p", "vw-note vw-dash-words", { role: "status" });
+  const note = el("p", "vw-note");
+  element.append(
+    el("div", "vw-control", {}, el("span", "vw-muted", {}, "class"), target),
+    el("div", "vw-tools vw-dash-runs", {}, ...buttons),
+    progress,
+    took,
+    note,
+  );
+  listen(stop, "click", () => store.set("heads_running", ""), signal);
+  listen(
+    target,
+    "change",
+    () => store.set("heads_target", target.value === "" ? null : Number(target.value)),
+    signal,
+  );
+
+  let listed: readonly string[] | null = null;
+  function drawTarget(): void {
+    const [classes, chosen] = [store.get("heads_classes"), store.get("heads_target")];
+    if (classes !== listed) {
+      listed = classes;
+      const names = classes.map((name, i) => el("option", "", { value: i }, `${i} · ${name}`));
+      target.replaceChildren(el("option", "", { value: "" }, "predicted"), ...names);
+    }
+    if (chosen !== null && chosen >= classes.length && target.value !== String(chosen))
+      target.append(el("option", "", { value: chosen }, `class ${chosen}`));
+    target.value = chosen === null ? "" : String(chosen);
+    const words = model.importance()?.words ?? "";
+    setText(target.options[0], chosen === null && words ? words : "predicted");
+  }
+  function draw(): void {
+    drawTarget();
+    const [found, curve, running] = [model.importance(), model.curve(), store.get("heads_running")];
+    for (const button of buttons) {
+      const mine = button.getAttribute("data-run");
+      attribute(button, { "aria-pressed": String(mine === running) });
+      button.disabled = running !== "";
+    }
+    progress.hidden = running === "";
+    const of = running === "curve" ? curve : found;
+    const measured = running === "curve" || (found?.run === running && found.done < found.total);
+    const part = of && measured && of.total > 0 ? of.done / of.total : 0;
+    fill.style.width = percent(part).replace(" ", "");
+    attribute(bar, { "aria-valuenow": Math.round(100 * part) });
+    const left = of && measured && of.total > 0 ? `${of.done} of ${of.total} steps` : "begins";
+    setText(steps, running === "" ? "" : left);
+    const words: string[] = [];
+    if (found && found.done > 0) {
+      const kind = found.run === "screen" ? "Screened heads" : "All heads";
+      const all = found.done === found.total ? kind : `${found.done} of ${found.total} steps`;
+      const cost = `${all}: ${plain(found.forwards)} forwards, ${found.evaluations} block evaluations`;
+      words.push(`${cost}.`);
+      if (found.agreement !== null)
+        words.push(
+          `Ranks of first order and exact agree to ${found.agreement.toFixed(2).replace("-", "−")}.`,
+        );
+    }
+    setText(took, words.join(" "));
+    took.hidden = words.length === 0;
+    setText(note, found?.note ?? "");
+    note.hidden = !found?.note;
+  }
+  view.paintOn(
+    [
+      ...(["heads_importance", "heads_curve", "heads_running", "heads_target"] as const),
+      ...(["heads_classes", "heads_over", "image_index"] as const),
+    ],
+    draw,
+  );
+}
