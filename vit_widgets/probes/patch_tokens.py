@@ -80,7 +80,7 @@ def patch_tokens(cache: ActivationCache, layer: int, image: int = 0) -> PatchTok
         broken = int((~torch.isfinite(mine)).any(dim=-1).sum())
         msg = (
             f"{broken} of the {len(mine)} tokens of layer {layer} hold NaN or infinity, so where "
-            "they lie on the image is not known; look for the first layer that does"
+            "they lie on the image is not known; look for the first layer that holds any"
             if broken
             else f"where the tokens of layer {layer} lie on the image is not known, so its patches "
             "cannot be told; cache.tokens has them as the model gives them"
@@ -93,7 +93,7 @@ def patch_tokens(cache: ActivationCache, layer: int, image: int = 0) -> PatchTok
     if wrong:
         msg = (
             f"{wrong} of the {len(patches)} patches of layer {layer} hold NaN or infinity: nothing "
-            "can be told from them; look for the first layer that does"
+            "can be told from them; look for the first layer that holds any"
         )
         raise ValueError(msg)
     names = axis.prefix

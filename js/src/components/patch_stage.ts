@@ -6,7 +6,7 @@ import { isArrow, moveQuery } from "../lib/keyboard";
 import { pinLetter } from "../lib/selection";
 import type { TokenPageState } from "../lib/state";
 import { type Local, local } from "../lib/store";
-import { tokensOf } from "../lib/token_layer";
+import { current, tokensOf } from "../lib/token_layer";
 import { isPacked } from "../lib/wire";
 import { attribute, context2d, el, listen, onResize, sizeCanvas } from "./dom";
 import { type OverlayScene, paintOverlay } from "./overlay_painter";
@@ -86,7 +86,7 @@ export function drawPatchStage<S extends TokenPageState>(
     stage,
     "keydown",
     (event) => {
-      const on = tokens() ?? seen;
+      const on = tokens() ?? (current(store) ? null : seen);
       if (!on || !isArrow(event.key)) return;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
