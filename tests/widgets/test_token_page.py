@@ -3,6 +3,7 @@
 import pytest
 import traitlets
 
+from vit_widgets.widgets.head_dashboard import HeadPairs
 from vit_widgets.widgets.inspector_page import TOKEN_TABS
 from vit_widgets.widgets.token_page import TokenPage
 from vit_widgets.widgets.traits import Answer
@@ -12,12 +13,16 @@ NO_SETTING = {
     "scatter_selected": "points of one layout, too many to write down",
     "scatter_going": "what runs",
     "clusters_measuring": "what runs",
+    "heads_running": "what runs",
+    "heads_classes": "names that the model has",
+    "heads": "those of heads_selected in the layer in view",
 }
 OTHER_VALUES = {
     traitlets.Bool: lambda trait: not trait.default_value,
     traitlets.Int: lambda trait: (trait.default_value or 0) + 1,
     traitlets.Float: lambda trait: 0.5,
-    traitlets.Enum: lambda trait: trait.values[-1],
+    traitlets.Enum: lambda trait: [one for one in trait.values if one != trait.default_value][-1],
+    HeadPairs: lambda trait: [[0, 1]],
     traitlets.List: lambda trait: [3, 7] if isinstance(trait._trait, traitlets.Int) else ["random"],
 }
 

@@ -132,7 +132,10 @@ class HeadDashboard(HeadsTogether, TokenMask):
     _esm = STATIC / "head_dashboard.js"
     _said = ("layer", "head", "heads_number")
     selection = (
-        'heads_number="{heads_number}", heads_over="{heads_over}", heads_selected={heads_selected}'
+        'heads_number="{heads_number}", heads_across="{heads_across}", heads_up="{heads_up}", '
+        'heads_over="{heads_over}", heads_target={heads_target}, heads_labels={heads_labels}, '
+        'heads_selected={heads_selected}, heads_first="{heads_first}", '
+        'heads_removed={heads_removed}, heads_left="{heads_left}", heads_k={heads_k}'
     )
 
     heads_number = traitlets.Enum(NUMBERS, "entropy").tag(sync=True)
