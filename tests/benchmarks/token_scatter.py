@@ -131,7 +131,7 @@ def page(notebook: NotebookPage, points: int) -> list[str]:
     """Time layers and a lasso on what is open."""
     browser = notebook.page
     browser.wait_for_selector(f".vw-scatter[data-points='{points}']")
-    browser.wait_for_timeout(1000)
+    browser.wait_for_timeout(1000)  # what is still being drawn would be measured, too
     layers = [browser.evaluate(TIMED, [NEXT_LAYER, DRAWN])[0] for _ in range(ROUNDS)]
     browser.wait_for_timeout(500)
     frames = browser.evaluate(LASSO)[5:]

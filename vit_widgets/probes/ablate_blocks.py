@@ -12,13 +12,13 @@ from vit_widgets.probes.ablation import (
     Ablation,
     Kept,
     Measure,
-    Report,
     Step,
     checked_labels,
     removed,
     sweeping,
     swept,
 )
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Target
 
 
@@ -28,7 +28,7 @@ def ablate_blocks(
     target: Target = None,
     *,
     labels: object = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
     at_once: int = 32,
 ) -> Ablation:
     """Let each block alone hand on what it is given, and measure what the model loses.

@@ -14,7 +14,6 @@ from vit_widgets.probes.ablation import (
     Ablation,
     Kept,
     Measure,
-    Report,
     Step,
     checked_labels,
     in_batches,
@@ -22,6 +21,7 @@ from vit_widgets.probes.ablation import (
     sweeping,
     swept,
 )
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Target
 
 Mode = Literal["zero", "mean"]
@@ -35,7 +35,7 @@ def ablate_heads(
     heads: Iterable[tuple[int, int]] | None = None,
     *,
     labels: object = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
     at_once: int = 32,
 ) -> Ablation:
     """Silence each head alone, run the model on, and measure what it loses.

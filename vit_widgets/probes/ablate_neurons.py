@@ -13,7 +13,6 @@ from vit_widgets.probes.ablation import (
     Ablation,
     Kept,
     Measure,
-    Report,
     Step,
     checked_labels,
     in_batches,
@@ -21,6 +20,7 @@ from vit_widgets.probes.ablation import (
     sweeping,
     swept,
 )
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Target
 
 _BEFORE_A_REPORT = 64  # neurons
@@ -34,7 +34,7 @@ def ablate_neurons(
     target: Target = None,
     *,
     labels: object = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
     at_once: int = 32,
 ) -> Ablation:
     """Silence each neuron of a layer alone, and measure what the model loses.

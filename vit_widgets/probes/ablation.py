@@ -19,6 +19,7 @@ from vit_widgets.activations.class_layer import ClassLayer
 from vit_widgets.activations.joints import Joint, Joints, seeing_joints
 from vit_widgets.activations.replay import Call, Replay, recording
 from vit_widgets.models import VisionModel, anatomy, calling
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Question, ReadOut, Target, question
 
 METRICS = ("probability", "logit", "distribution", "embedding", "accuracy")
@@ -35,9 +36,6 @@ METRICS = ("probability", "logit", "distribution", "embedding", "accuracy")
 ``accuracy``
     By how much the share of images with the right class falls; known where labels are given.
 """
-
-Report: TypeAlias = Callable[[int, int], object]
-"""Told (done, total) after every step; ends the measurement by returning ``False``."""
 
 
 @dataclass(frozen=True)
@@ -502,7 +500,7 @@ def sweeping(
             yield so_far()
 
 
-def swept(going: Iterator[Ablation], progress: Report | None) -> Ablation:
+def swept(going: Iterator[Ablation], progress: Progress | None) -> Ablation:
     """Take a measurement to its end, or to where it is stopped.
 
     Parameters

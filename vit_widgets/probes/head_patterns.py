@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from threadpoolctl import threadpool_limits
 from torch import nn
 
 from vit_widgets.activations import ActivationCache
+from vit_widgets.probes.one_thread import one_thread
 
 Method = Literal["pca", "autoencoder"]
 
@@ -133,7 +133,7 @@ def head_patterns(
         msg = f"k={k} clusters of {len(maps)} maps; give 1 to {len(maps)}"
         raise ValueError(msg)
     scaled = maps * maps.shape[-1]  # even attention is 1, whatever the number of keys
-    with threadpool_limits(1, "blas"):
+    with one_thread():
         if method == "pca":
             flat = scaled.reshape(len(maps), -1)
             latent, given_back = _principal(flat, components)

@@ -12,9 +12,9 @@ from torch import nn
 
 from vit_widgets.activations import capture
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import Report
 from vit_widgets.probes.head_statistics import STATISTICS, head_statistics
 from vit_widgets.probes.hop_profile import Hops, hop_profile
+from vit_widgets.probes.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def head_summary(
     masks: Iterable[np.ndarray] | None = None,
     metric: Hops = "chebyshev",
     *,
-    progress: Report | None = None,
+    progress: Progress | None = None,
     at_once: int = 8,
 ) -> HeadSummary:
     """Measure what heads do over many images, read a few at a time.

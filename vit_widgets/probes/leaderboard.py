@@ -13,11 +13,11 @@ import numpy as np
 from torch import nn
 
 from vit_widgets.models import Grid, VisionModel, load
-from vit_widgets.probes.attribution.input_gradients import Progress
 from vit_widgets.probes.baselines import edge_map, patch_grid, random_map
 from vit_widgets.probes.faithfulness import FaithfulnessOver, faithfulness_over
 from vit_widgets.probes.faithfulness.plan import Method
 from vit_widgets.probes.faithfulness.units import Units
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.scene_truth import seen_shares
 from vit_widgets.probes.target import one_image
 

@@ -13,16 +13,8 @@ from torch import nn
 
 from vit_widgets.activations.joints import Joint, Joints, head_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import (
-    METRICS,
-    Kept,
-    Measure,
-    Report,
-    checked_labels,
-    gating,
-    keep,
-    ranked,
-)
+from vit_widgets.probes.ablation import METRICS, Kept, Measure, checked_labels, gating, keep, ranked
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import ReadOut, Target
 
 ORDERS = ("most", "least")
@@ -100,7 +92,7 @@ def pruning_curve(
     steps: int | None = None,
     *,
     labels: object = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
     at_once: int = 8,
 ) -> PruningCurve:
     """Silence more and more heads together, the most and the least important first.

@@ -15,7 +15,6 @@ from vit_widgets.probes.ablation import (
     Ablation,
     Kept,
     Measure,
-    Report,
     Step,
     checked_labels,
     in_batches,
@@ -24,6 +23,7 @@ from vit_widgets.probes.ablation import (
     swept,
 )
 from vit_widgets.probes.head_gradients import HeadGradients, differentiated
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import ReadOut, Target
 
 
@@ -74,7 +74,7 @@ def screen_heads(
     share: float = 0.1,
     *,
     labels: object = None,
-    progress: Report | None = None,
+    progress: Progress | None = None,
     at_once: int = 32,
 ) -> HeadScreen:
     """Rank all heads to first order, and silence those that come out on top.

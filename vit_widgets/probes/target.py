@@ -6,9 +6,8 @@ A target is chosen once and means the same in every probe: :func:`question` read
 
 from __future__ import annotations
 
-import contextlib
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -17,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vit_widgets.activations.threads import of_this_thread
+from vit_widgets.activations.class_layer import ClassLayer
 from vit_widgets.models import VisionModel, anatomy, calling
 
 Target: TypeAlias = "int | tuple[Any, ...] | Callable[[Any], torch.Tensor] | None"
@@ -280,15 +279,12 @@ def with_embedding(model: VisionModel, images: object) -> VisionModel:
     torch.Size([1, 192])
     """
     batch = model.to_device(model.batch(images))
-    given: dict[str, torch.Tensor] = {}
-    returned: dict[str, torch.Tensor] = {}
-    with contextlib.ExitStack() as stack:
-        parts = stack.enter_context(model.evaluating())
-        for path, part in parts:
-            if isinstance(part, nn.Linear):
-                stack.enter_context(_watching(part, path, given, returned))
+    layer = ClassLayer(model)
+    with model.evaluating(), layer.watching() as given:
         output = model.run(batch)
-    scores = model.logits(output)
+        scores = model.logits(output)
+        if scores is not None:
+            given(scores)
     if scores is None:
         if anatomy.embedding(output) is None:
             msg = (
@@ -299,42 +295,20 @@ def with_embedding(model: VisionModel, images: object) -> VisionModel:
         return model.opened_with(
             forward=lambda _module, some: anatomy.embedding(model.run(some)),
         )
-    same = [path for path, one in returned.items() if _is_same(one, scores)]
-    if not same:
+    if not layer.path:
         msg = (
             f"the scores of {model.name} are not what one linear layer returns, so which vector it "
             "compares is not known; pass a function of the scores, or open it with forward= that "
             "returns the vector"
         )
         raise ValueError(msg)
-    [path, *_] = same
-    layer = dict(parts)[path]
 
-    def vectors(_module: nn.Module, some: torch.Tensor) -> torch.Tensor:
-        seen: dict[str, torch.Tensor] = {}
-        with _watching(layer, path, seen, {}):
-            model.run(some)
-        return seen[path]
+    def vectors(_module: nn.Module, some: torch.Tensor) -> torch.Tensor | None:
+        with layer.watching() as given:
+            found: torch.Tensor | None = given(model.logits(model.run(some)))
+        return found
 
     return model.opened_with(forward=vectors)
-
-
-@contextlib.contextmanager
-def _watching(
-    part: nn.Module, path: str, given: dict[str, Any], returned: dict[str, Any]
-) -> Iterator[None]:
-    def note(_module: nn.Module, args: Any, output: Any) -> None:
-        given[path], returned[path] = args[0], output
-
-    handle = part.register_forward_hook(of_this_thread(note))
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _is_same(some: torch.Tensor, others: torch.Tensor) -> bool:
-    return some.shape == others.shape and torch.equal(some, others)
 
 
 def _readable(model: VisionModel, output: Any) -> Any:

@@ -10,10 +10,8 @@ import torch
 from vit_widgets.activations.gradients import check_gradients_flow
 from vit_widgets.activations.trials import remembered
 from vit_widgets.probes.attribution.gradients_from import differentiated
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Question, Score
-
-Progress = Callable[[int, int], object]
-"""Told how much is done, and of how much; ends the work by returning ``False``."""
 
 
 def settled(asked: Question, batch: torch.Tensor) -> tuple[Score, float]:

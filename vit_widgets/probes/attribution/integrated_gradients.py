@@ -8,7 +8,6 @@ from torch import nn
 from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.attribution.fills import Fill, filled
 from vit_widgets.probes.attribution.input_gradients import (
-    Progress,
     checked_count,
     laid_out,
     mean_gradient,
@@ -16,6 +15,7 @@ from vit_widgets.probes.attribution.input_gradients import (
     stopped,
 )
 from vit_widgets.probes.maps import PixelMap, remarks
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Target, one_image, question
 
 

@@ -14,14 +14,10 @@ from vit_widgets.activations import Site, seeing, sites
 from vit_widgets.models import Grid, VisionModel, load
 from vit_widgets.models.video import patches_of_frames
 from vit_widgets.probes.attribution.fills import Fill, filled
-from vit_widgets.probes.attribution.input_gradients import (
-    Progress,
-    checked_count,
-    settled,
-    stopped,
-)
+from vit_widgets.probes.attribution.input_gradients import checked_count, settled, stopped
 from vit_widgets.probes.image_cells import image_cells
 from vit_widgets.probes.maps import PatchMap, picture_size, remarks
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Score, Target, one_image, question
 
 

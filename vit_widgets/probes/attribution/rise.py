@@ -11,14 +11,9 @@ from torch.nn import functional as F
 
 from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.attribution.fills import Fill, filled
-from vit_widgets.probes.attribution.input_gradients import (
-    Progress,
-    checked_count,
-    laid_out,
-    settled,
-    stopped,
-)
+from vit_widgets.probes.attribution.input_gradients import checked_count, laid_out, settled, stopped
 from vit_widgets.probes.maps import PixelMap, remarks
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Target, one_image, question
 
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.attribution.input_gradients import (
-    Progress,
     checked_count,
     input_gradients,
     laid_out,
@@ -19,6 +18,7 @@ from vit_widgets.probes.attribution.input_gradients import (
     stopped,
 )
 from vit_widgets.probes.maps import PixelMap, remarks
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Score, Target, one_image, question
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from torch import nn
 
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.attribution.input_gradients import Progress
 from vit_widgets.probes.faithfulness.measure import faithfulness
 from vit_widgets.probes.faithfulness.plan import Method
 from vit_widgets.probes.faithfulness.result import Faithfulness
 from vit_widgets.probes.faithfulness.units import Attribution
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Target
 
 LEVEL = 0.95

@@ -12,7 +12,6 @@ from torch import nn
 
 from vit_widgets.models import Grid, VisionModel, load
 from vit_widgets.probes.attribution.fills import Fill, filled
-from vit_widgets.probes.attribution.input_gradients import Progress
 from vit_widgets.probes.faithfulness.confidence import confidence
 from vit_widgets.probes.faithfulness.curves import STEPS, abpc, deletion, insertion
 from vit_widgets.probes.faithfulness.localization import localization
@@ -25,6 +24,7 @@ from vit_widgets.probes.faithfulness.sensitivity_n import sensitivity_n
 from vit_widgets.probes.faithfulness.stability import class_fixed, plan_max_sensitivity
 from vit_widgets.probes.faithfulness.states import Blend, Subject
 from vit_widgets.probes.faithfulness.units import Attribution, ranked
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.scene_truth import seen_shares
 from vit_widgets.probes.target import Target, one_image
 

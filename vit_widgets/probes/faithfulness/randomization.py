@@ -16,11 +16,11 @@ from torch import nn
 from vit_widgets.activations import capture
 from vit_widgets.activations.cache import Part
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.attribution.input_gradients import Progress
 from vit_widgets.probes.faithfulness.plan import Case, Curve, Method, Plan, Reading, without_method
 from vit_widgets.probes.faithfulness.scoring import Scores, Stopped, Work
 from vit_widgets.probes.faithfulness.stability import class_fixed
 from vit_widgets.probes.faithfulness.units import numbers
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Target, one_image
 
 _TOKENS: tuple[Part, ...] = ("tokens",)

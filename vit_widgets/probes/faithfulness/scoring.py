@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from vit_widgets.models import VisionModel, calling
-from vit_widgets.probes.attribution.input_gradients import Progress, settled
+from vit_widgets.probes.attribution.input_gradients import settled
 from vit_widgets.probes.faithfulness.states import State, Subject
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import ReadOut, Target, question
 
 

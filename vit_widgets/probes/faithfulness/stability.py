@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.attribution.input_gradients import Progress, settled
+from vit_widgets.probes.attribution.input_gradients import settled
 from vit_widgets.probes.faithfulness.plan import Case, Method, Plan, Reading, without_method
 from vit_widgets.probes.faithfulness.scoring import Scores, Stopped, Work
 from vit_widgets.probes.faithfulness.units import numbers
+from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Target, one_image, question
 
 RADIUS = 0.02
