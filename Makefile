@@ -67,6 +67,7 @@ bench: $(call installed,bench) browser
 	$(BIN)/python -m tests.benchmarks.token_views
 	$(BIN)/python -m tests.benchmarks.attribution
 	$(BIN)/python -m tests.benchmarks.head_dashboard
+	$(BIN)/python -m tests.benchmarks.attribution_tab
 	$(BIN)/python -m tests.benchmarks.heads
 
 build: node_modules/.package-lock.json

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from vit_widgets.inspector import (
         FeatureInspector,
         Inspector,
+        MapComparison,
         NeuronComparison,
         NeuronInspector,
+        compare,
         compare_neurons,
         inspect,
         inspect_feature,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     )
     from vit_widgets.models import VisionModel, load
     from vit_widgets.widgets import (
+        Attributions,
+        CompareMaps,
         FeatureCanvas,
         HeadDashboard,
         HeadGrid,
@@ -56,6 +60,8 @@ _HOMES = {
     "ActivationCache": "vit_widgets.activations",
     "AttentionRecord": "vit_widgets.activations",
     "LayerSlider": "vit_widgets.widgets",
+    "Attributions": "vit_widgets.widgets",
+    "CompareMaps": "vit_widgets.widgets",
     "FeatureCanvas": "vit_widgets.widgets",
     "HeadDashboard": "vit_widgets.widgets",
     "HeadGrid": "vit_widgets.widgets",
@@ -75,12 +81,16 @@ _HOMES = {
     "inspect_neurons": "vit_widgets.inspector",
     "NeuronComparison": "vit_widgets.inspector",
     "compare_neurons": "vit_widgets.inspector",
+    "MapComparison": "vit_widgets.inspector",
+    "compare": "vit_widgets.inspector",
 }
 _ROOMS = ("dataset", "demo", "models", "plots", "probes")
 
 __all__ = [
     "ActivationCache",
     "AttentionRecord",
+    "Attributions",
+    "CompareMaps",
     "FeatureCanvas",
     "FeatureInspector",
     "HeadDashboard",
@@ -88,6 +98,7 @@ __all__ = [
     "Inspector",
     "InspectorPage",
     "LayerSlider",
+    "MapComparison",
     "NeuronComparison",
     "NeuronInspector",
     "NeuronPage",
@@ -100,6 +111,7 @@ __all__ = [
     "VisionModel",
     "__version__",
     "capture",
+    "compare",
     "compare_neurons",
     "dataset",
     "demo",

@@ -30,6 +30,11 @@ def _let_jobs_end() -> None:
         thread.join()
 
 
+def exiting() -> bool:
+    """Whether the interpreter is about to end: it waits for the job that runs, who should too."""
+    return _exiting.is_set()
+
+
 class Worker:
     """Runs jobs one after the other on a thread that exists only while there are any.
 

@@ -25,9 +25,12 @@ test("the selection is filled in by name", () => {
 
 // breaks when copied lines are no Python: null, true or a list as JavaScript writes it
 test("values are written as Python has them", () => {
-  const state: Record<string, unknown> = { a: null, b: true, c: [3, 7], d: ["random"], e: [] };
-  const template = "a={a}, b={b}, c={c}, d={d}, e={e}";
+  const state: Record<string, unknown> = {
+    ...{ a: null, b: true, c: [3, 7], d: ["random"], e: [] },
+    f: { occlusion: { fill: "blur", cells: 3 } },
+  };
+  const template = "a={a}, b={b}, c={c}, d={d}, e={e}, f={f}";
   expect(fillCode(template, (name) => state[name])).toBe(
-    'a=None, b=True, c=[3, 7], d=["random"], e=[]',
+    'a=None, b=True, c=[3, 7], d=["random"], e=[], f={"occlusion": {"fill": "blur", "cells": 3}}',
   );
 });

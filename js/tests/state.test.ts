@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import {
+  attributionsDefaults,
+  compareMapsDefaults,
   featureCanvasDefaults,
   headDashboardDefaults,
   headGridDefaults,
@@ -29,6 +31,8 @@ test.each([
   ["TokenClusters", tokenClustersDefaults],
   ["TokenDepth", tokenDepthDefaults],
   ["TokenScatter", tokenScatterDefaults],
+  ["Attributions", attributionsDefaults],
+  ["CompareMaps", compareMapsDefaults],
   ["InspectorPage", inspectorDefaults],
 ] as const)("%s has the traits and defaults that Python has", (name, defaults) => {
   expect(defaults).toEqual(traits[name]);

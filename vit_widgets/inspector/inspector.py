@@ -17,6 +17,7 @@ from vit_widgets.dataset import NeuronIndex
 from vit_widgets.inspector import description, opening
 from vit_widgets.inspector.atlas import Atlas
 from vit_widgets.inspector.attention import all_layers, layer_maps, neighbours, reference_axis
+from vit_widgets.inspector.attribution import AttributionDesk
 from vit_widgets.inspector.clusters import ClusterDesk
 from vit_widgets.inspector.depth import DepthDesk
 from vit_widgets.inspector.heads import HeadDesk
@@ -53,6 +54,7 @@ _TOKEN_DESKS: Mapping[str, type[TokenDesk[Any]]] = {
     "clusters": ClusterDesk,
     "depth": DepthDesk,
     "heads": HeadDesk,
+    "attribution": AttributionDesk,
 }
 
 

@@ -5,6 +5,8 @@ from vit_widgets.probes.ablate_heads import ablate_heads, head_ablations
 from vit_widgets.probes.ablate_neurons import ablate_neurons
 from vit_widgets.probes.ablation import Ablation
 from vit_widgets.probes.attribution import (
+    ATTRIBUTIONS,
+    AttributionMethod,
     LayerRelevance,
     PartialRollouts,
     attention_cam,
@@ -111,10 +113,12 @@ from vit_widgets.probes.tokencut import TokenCut, cut, tokencut
 from vit_widgets.probes.view_weights import ViewWeights, owning_head, view_weights
 
 __all__ = [
+    "ATTRIBUTIONS",
     "CKA",
     "Ablation",
     "ActiveNeurons",
     "Attribute",
+    "AttributionMethod",
     "CKASum",
     "ClassSimilarity",
     "ClusterMetrics",

@@ -1,5 +1,7 @@
 """Components for plain arrays: nothing here knows torch."""
 
+from vit_widgets.widgets.attributions import Attributions
+from vit_widgets.widgets.compare_maps import CompareMaps
 from vit_widgets.widgets.feature_canvas import FeatureCanvas
 from vit_widgets.widgets.head_dashboard import HeadDashboard
 from vit_widgets.widgets.head_grid import HeadGrid
@@ -14,6 +16,8 @@ from vit_widgets.widgets.token_scatter import TokenScatter
 from vit_widgets.widgets.token_views import TokenViews
 
 __all__ = [
+    "Attributions",
+    "CompareMaps",
     "FeatureCanvas",
     "HeadDashboard",
     "HeadGrid",

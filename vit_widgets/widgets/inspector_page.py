@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import traitlets
 from PIL import Image
 
+from vit_widgets.widgets.attributions import Attributions
 from vit_widgets.widgets.base import STATIC
 from vit_widgets.widgets.head_dashboard import HeadDashboard
 from vit_widgets.widgets.head_grid import HeadGrid
@@ -26,6 +27,7 @@ TOKEN_TABS: Mapping[str, type[TokenPage]] = {
     "clusters": TokenClusters,
     "depth": TokenDepth,
     "heads": HeadDashboard,
+    "attribution": Attributions,
 }
 """Questions about tokens, and the widget that each of them is alone."""
 
@@ -42,6 +44,7 @@ class InspectorPage(
     TokenClusters,
     TokenDepth,
     HeadDashboard,
+    Attributions,
 ):
     """All components linked, as one output; it draws what it is given and asks nothing.
 
@@ -81,6 +84,10 @@ class InspectorPage(
         if self.tab in TOKEN_TABS and self.tab not in self.tab_code:
             source = str(TOKEN_TABS[self.tab]._esm)  # the module that is the widget alone
             self.tab_code = {**self.tab_code, self.tab: source}
+
+    def shows(self, page: type[TokenPage]) -> bool:
+        """Whether the tab of that page is open."""
+        return super().shows(page) and TOKEN_TABS.get(self.tab) is page
 
     def picture(self) -> Image.Image | None:
         """Draw what the open tab shows: the overlay with its heads, or what another tab has."""

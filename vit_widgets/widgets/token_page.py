@@ -27,6 +27,10 @@ class TokenPage(PageWidget, ImageWidget, LayerSlider, Pinned):
         block="", axis={}, reference={}, note="",
     )  # fmt: skip
 
+    def shows(self, page: type[TokenPage]) -> bool:  # noqa: ARG002 - it is its only one
+        """Whether a page is in view; a widget that stands alone is until it is closed."""
+        return self.comm is not None
+
     def size_of(self, name: str) -> int | None:
         """Count the tokens by their axis."""
         axis = self.token_layer and (self.token_layer["reference"] or self.token_layer["axis"])

@@ -34,6 +34,7 @@ const TOKEN_TITLES: Record<TokenTab, string> = {
   clusters: "Clusters",
   depth: "Norms and layers",
   heads: "Heads",
+  attribution: "Attribution",
 };
 
 export function drawInspector(element: HTMLElement, view: View<InspectorState>): void {

@@ -4,9 +4,15 @@
 function python(value: unknown): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
-  if (!Array.isArray(value)) return String(value);
-  const items = value.map((one) => (typeof one === "string" ? JSON.stringify(one) : python(one)));
-  return `[${items.join(", ")}]`;
+  if (Array.isArray(value)) return `[${value.map(inside).join(", ")}]`;
+  if (typeof value !== "object") return String(value);
+  const pairs = Object.entries(value as object).map(
+    ([key, one]) => `${inside(key)}: ${inside(one)}`,
+  );
+  return `{${pairs.join(", ")}}`;
+}
+function inside(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : python(value);
 }
 
 /** Replaces each `{name}` by the value of that trait. */

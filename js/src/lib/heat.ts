@@ -49,8 +49,12 @@ export function meanHeat(layer: Layer, row: number, heads: readonly number[]): H
   return heatOf(layer, values, maximum);
 }
 
-function heatOf(layer: Layer, values: Float32Array, maximum: number): Heat {
-  const { rows, cols, signed } = layer;
+/** Values on a square-root scale, up to a magnitude. */
+export function heatOf(
+  { rows, cols, signed }: Pick<Heat, "rows" | "cols" | "signed">,
+  values: Float32Array,
+  maximum: number,
+): Heat {
   const zero = signed ? ZERO_CODE : 0;
   const levels = new Uint8Array(values.length);
   for (let i = 0; i < values.length; i++) {

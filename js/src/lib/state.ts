@@ -1,6 +1,7 @@
 // The traits of every widget, by the names that Python gives them (vit_widgets/widgets).
 // js/tests/fixtures/traits.json is written by Python; a test holds both sides together.
 
+import { type AttributionTraits, attributionTraits } from "./attribution";
 import { type ClustersTraits, clustersTraits } from "./clusters";
 import { type DashboardTraits, dashboardTraits } from "./dashboard";
 import { type DepthTraits, depthTraits } from "./depth";
@@ -142,7 +143,15 @@ export type NeuronPageState = PageState &
   };
 
 /** Questions about tokens; the page of each comes when it is first opened. */
-export const TOKEN_TABS = ["features", "views", "scatter", "clusters", "depth", "heads"] as const;
+export const TOKEN_TABS = [
+  "features",
+  "views",
+  "scatter",
+  "clusters",
+  "depth",
+  "heads",
+  "attribution",
+] as const;
 export type TokenTab = (typeof TOKEN_TABS)[number];
 export type Tab = "attention" | "neurons" | TokenTab;
 
@@ -173,7 +182,8 @@ export type InspectorState = LayerSliderState &
   TokenScatterState &
   TokenClustersState &
   TokenDepthState &
-  HeadDashboardState & {
+  HeadDashboardState &
+  AttributionsState & {
     predictions: Prediction[];
     predictions_note: string;
     tab: Tab;
@@ -181,11 +191,26 @@ export type InspectorState = LayerSliderState &
     tab_code: Partial<Record<TokenTab, string>>;
   };
 
+/** Maps (picture, method, row, col), and what is said of each (picture, method). */
+export type Compared = { values: MaybePacked; titles: string[][]; notes: string[][] };
+
+/** Maps beside each other; no part of the Inspector's page. */
+export type CompareMapsState = CommonState & {
+  compare_pictures: MaybePacked;
+  compare_rows: string[];
+  compare_columns: string[];
+  compare_maps: Compared | None;
+  compare_chosen: number[];
+  colormap: string;
+  opacity: number;
+};
+
 export type PatchFeaturesState = TokenPageState & FeaturesTraits;
 export type TokenViewsState = TokenMaskState & ViewsTraits;
 
 export type TokenClustersState = TokenMaskState & ClustersTraits;
 export type TokenDepthState = TokenPageState & DepthTraits;
+export type AttributionsState = TokenMaskState & AttributionTraits;
 
 /** Numbers of all heads, and several of a layer chosen together. */
 export type HeadDashboardState = TokenMaskState & { heads: number[] } & DashboardTraits;
@@ -318,6 +343,10 @@ export const tokenClustersDefaults: TokenClustersState = {
   ...clustersTraits,
 };
 export const tokenDepthDefaults: TokenDepthState = { ...tokenPage, ...depthTraits };
+export const attributionsDefaults: AttributionsState = {
+  ...tokenMaskDefaults,
+  ...attributionTraits,
+};
 
 export const headDashboardDefaults: HeadDashboardState = {
   ...tokenMaskDefaults,
@@ -336,11 +365,23 @@ export const inspectorDefaults: InspectorState = {
   ...tokenDepthDefaults,
   ...tokenScatterDefaults,
   ...headDashboardDefaults,
+  ...attributionsDefaults,
   predictions: [],
   predictions_note: "",
   tab: "attention",
   tabs: [],
   tab_code: {},
+};
+
+export const compareMapsDefaults: CompareMapsState = {
+  ...common,
+  compare_pictures: {},
+  compare_rows: [],
+  compare_columns: [],
+  compare_maps: {},
+  compare_chosen: [],
+  colormap: "magma",
+  opacity: 0.75,
 };
 
 export const MOST_PINS = 8;

@@ -4,6 +4,7 @@ from vit_widgets.probes.attribution.attention_flow import attention_flow
 from vit_widgets.probes.attribution.grad_cam import grad_cam
 from vit_widgets.probes.attribution.integrated_gradients import integrated_gradients
 from vit_widgets.probes.attribution.lrp import LayerRelevance, layer_relevance, lrp
+from vit_widgets.probes.attribution.methods import ATTRIBUTIONS, AttributionMethod
 from vit_widgets.probes.attribution.occlusion import occlusion
 from vit_widgets.probes.attribution.relevance import (
     attention_cam,
@@ -23,6 +24,8 @@ from vit_widgets.probes.attribution.rollout import (
 from vit_widgets.probes.attribution.saliency import input_x_gradient, saliency, smooth_grad
 
 __all__ = [
+    "ATTRIBUTIONS",
+    "AttributionMethod",
     "LayerRelevance",
     "PartialRollouts",
     "attention_cam",

@@ -1,0 +1,220 @@
+// What a page of attributions has beside a layer and a picture (Python's half:
+// widgets/attributions.py), and what it is drawn from.
+import { type Heat, heatOf } from "./heat";
+import type { None } from "./neuron";
+import type { RawAxis } from "./packet";
+import { isPacked, type MaybePacked, unpack } from "./wire";
+
+export type AttributionKind = "predicted" | "class" | "margin";
+export type AttributionCurve = "deletion" | "insertion";
+export type Measure = "sensitivity_n" | "road";
+
+/** What an answer is about: the kind of target, its class, and the other class of a margin. */
+type About = { image_index: number; asked: (string | number)[] };
+
+export type MethodSetting = {
+  name: string;
+  words: string;
+  kind: "choice" | "number" | "layer";
+  default: string | number | null;
+  choices: string[];
+  low: number;
+  high: number;
+  step: number;
+};
+
+export type Method = {
+  name: string;
+  words: string;
+  about: string;
+  /** Whether it explains a target; false: it knows no class. */
+  target: boolean;
+  cost: string;
+  state: "off" | "waiting" | "made" | "stopped" | "failed";
+  note: string;
+  settings: MethodSetting[];
+};
+
+export type AttributionList = About & {
+  target: string;
+  score: number | null;
+  methods: Method[];
+  grid: RawAxis | None;
+  values: MaybePacked;
+  running: string;
+  done: number;
+  total: number;
+  note: string;
+};
+
+export type AttributionMap = About & {
+  method: string;
+  settings: Record<string, unknown>;
+  values: MaybePacked;
+  /** Where the patches lie; empty: one value for each pixel. */
+  axis: RawAxis | None;
+  target: string;
+  score: number | null;
+  signed: boolean;
+  notes: string[];
+};
+
+export type AttributionCurves = About & {
+  names: string[];
+  fractions: number[];
+  deletion: MaybePacked;
+  insertion: MaybePacked;
+  scores: Record<string, number | null>[];
+  words: string[];
+  notes: string[];
+  pictures: number;
+};
+
+export type AttributionPicture = About & {
+  method: string;
+  curve: AttributionCurve;
+  step: number;
+  pixels: MaybePacked;
+};
+
+export type AttributionTraits = {
+  attribution_kind: AttributionKind;
+  attribution_class: number;
+  attribution_against: number;
+  attribution_classes: string[];
+  attribution_method: string;
+  attribution_methods: string[];
+  attribution_settings: Record<string, Record<string, string | number>>;
+  attribution_measures: Measure[];
+  attribution_running: boolean;
+  attribution_curve: AttributionCurve;
+  attribution_step: number;
+  attribution_list: AttributionList | None;
+  attribution: AttributionMap | None;
+  attribution_curves: AttributionCurves | None;
+  attribution_picture: AttributionPicture | None;
+};
+
+export const attributionTraits: AttributionTraits = {
+  attribution_kind: "predicted",
+  attribution_class: 0,
+  attribution_against: 0,
+  attribution_classes: [],
+  attribution_method: "grad_cam",
+  attribution_methods: [
+    ...["rollout", "grad_cam", "attention_cam", "gradient_attention", "relevance", "legrad"],
+    ...["saliency", "input_x_gradient", "integrated_gradients", "occlusion"],
+  ],
+  attribution_settings: {},
+  attribution_measures: [],
+  attribution_running: true,
+  attribution_curve: "deletion",
+  attribution_step: -1,
+  attribution_list: {},
+  attribution: {},
+  attribution_curves: {},
+  attribution_picture: {},
+};
+
+export type Target = Pick<
+  AttributionTraits,
+  "attribution_kind" | "attribution_class" | "attribution_against"
+>;
+
+/** What an answer has to be about, as Python says it. */
+export function askedOf(target: Target): string {
+  const { attribution_kind: kind, attribution_class: first, attribution_against: other } = target;
+  return [kind, kind === "predicted" ? -1 : first, kind === "margin" ? other : -1].join();
+}
+
+/** Whether an answer is about what is selected; arrays that anybody gives name no target. */
+export function isAbout(answer: Partial<About>, image: number, target: Target): boolean {
+  const said = (answer.asked ?? []).join();
+  return answer.image_index === image && (said === "" || said === askedOf(target));
+}
+
+/** A map of either sign on a square-root scale, zero in the middle where it is signed. */
+export function mapHeat(values: Float32Array, rows: number, cols: number, signed: boolean): Heat {
+  let maximum = 0;
+  for (const value of values) if (Math.abs(value) > maximum) maximum = Math.abs(value);
+  return heatOf({ rows, cols, signed }, values, maximum);
+}
+
+/** One of several maps; null where there is none. */
+export function thumbnail(packed: MaybePacked, at: number): Heat | null {
+  if (!isPacked(packed)) return null;
+  const { codes, shape } = unpack(packed);
+  const [, rows, cols] = shape;
+  const values = (codes as Float32Array).subarray(at * rows * cols, (at + 1) * rows * cols);
+  if (values.every(Number.isNaN)) return null;
+  return mapHeat(
+    values,
+    rows,
+    cols,
+    values.some((value) => value < 0),
+  );
+}
+
+/** The curve of each map, one number a step. */
+export function curvesOf(answer: AttributionCurves, kind: AttributionCurve): number[][] {
+  const packed = answer[kind];
+  if (!isPacked(packed)) return answer.names.map(() => []);
+  const { codes, shape } = unpack(packed);
+  const steps = shape[1];
+  return answer.names.map((_, row) => Array.from(codes.subarray(row * steps, (row + 1) * steps)));
+}
+
+/** The lowest and the highest score that is drawn, at least 0 to 1. */
+export function rangeOf(curves: readonly number[][]): { low: number; high: number } {
+  const known = curves.flat().filter(Number.isFinite);
+  return { low: Math.min(0, ...known), high: Math.max(1, ...known) };
+}
+
+/** The path of a curve in a box of 1 × 1; "" without a number. */
+export function curvePath(
+  fractions: readonly number[],
+  scores: readonly number[],
+  { low, high }: { low: number; high: number },
+): string {
+  let path = "";
+  scores.forEach((score, i) => {
+    if (!Number.isFinite(score)) return;
+    const y = 1 - (score - low) / (high - low);
+    path += `${path ? "L" : "M"}${fractions[i].toFixed(4)} ${y.toFixed(4)}`;
+  });
+  return path;
+}
+
+/** Columns of the table, and which way is better. */
+export const SCORES = [
+  { name: "abpc", text: "area between", title: "LeRF less MoRF; higher is better" },
+  { name: "deletion", text: "deletion", title: "area; lower is better" },
+  { name: "insertion", text: "insertion", title: "area; higher is better" },
+  {
+    name: "average_drop_50",
+    text: "drop, %",
+    title: "average drop with the best half of the patches kept; lower is better",
+  },
+  { name: "sensitivity_n", text: "sensitivity-n", title: "correlation; higher is better" },
+  { name: "road", text: "ROAD", title: "area between with imputed pixels; higher is better" },
+  { name: "pointing", text: "pointing", title: "1: the highest patch lies on the object" },
+  { name: "iou", text: "IoU", title: "overlap with the object; higher is better" },
+  { name: "mass", text: "mass", title: "share that lies on the object; higher is better" },
+] as const;
+
+/** Those columns that any map has a number for. */
+export function columnsOf(scores: readonly Record<string, number | null>[]) {
+  return SCORES.filter(({ name }) => scores.some((row) => typeof row[name] === "number"));
+}
+
+/** The settings of a method with one of them changed; a default is not kept. */
+export function withSetting(
+  settings: AttributionTraits["attribution_settings"],
+  method: string,
+  { name, default: usual }: MethodSetting,
+  value: string | number,
+): AttributionTraits["attribution_settings"] {
+  const { [name]: _, ...others } = settings[method] ?? {};
+  const own = value === usual || value === "own" ? others : { ...others, [name]: value };
+  return { ...settings, [method]: own };
+}

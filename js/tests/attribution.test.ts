@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import {
+  askedOf,
+  columnsOf,
+  curvePath,
+  isAbout,
+  type Method,
+  mapHeat,
+  rangeOf,
+  thumbnail,
+  withSetting,
+} from "../src/lib/attribution";
+import { LAST_CODE, NO_VALUE, ZERO_CODE } from "../src/lib/wire";
+import { floats } from "./make";
+
+const predicted = {
+  attribution_kind: "predicted",
+  attribution_class: 3,
+  attribution_against: 5,
+} as const;
+
+test("an answer is about the target that Python names, whatever is left in the menus", () => {
+  expect(askedOf(predicted)).toBe("predicted,-1,-1");
+  const margin = { ...predicted, attribution_kind: "margin" } as const;
+  expect(askedOf(margin)).toBe("margin,3,5");
+  expect(askedOf({ ...predicted, attribution_kind: "class" })).toBe("class,3,-1");
+  expect(isAbout({ image_index: 1, asked: ["margin", 3, 5] }, 1, margin)).toBe(true);
+  expect(isAbout({ image_index: 1, asked: ["margin", 3, 4] }, 1, margin)).toBe(false);
+  expect(isAbout({ image_index: 0, asked: ["margin", 3, 5] }, 1, margin)).toBe(false);
+  expect(isAbout({ image_index: 1, asked: [] }, 1, margin)).toBe(true); // plain arrays
+  expect(isAbout({}, 0, predicted)).toBe(false);
+});
+
+test("signed maps have zero in the middle, flat ones do not divide by zero", () => {
+  const signed = mapHeat(Float32Array.of(-4, 0, 1, Number.NaN), 2, 2, true);
+  expect([...signed.levels]).toEqual([0, ZERO_CODE, 191, NO_VALUE]);
+  expect([...mapHeat(Float32Array.of(0, 0), 1, 2, false).levels]).toEqual([0, 0]);
+  expect([...mapHeat(Float32Array.of(2, 2), 1, 2, false).levels]).toEqual([LAST_CODE, LAST_CODE]);
+});
+
+test("a small picture is of its own map, and there is none before that is made", () => {
+  const values = floats([1, 0, Number.NaN, Number.NaN], [2, 1, 2]);
+  expect([...(thumbnail(values, 0)?.levels ?? [])]).toEqual([LAST_CODE, 0]);
+  expect(thumbnail(values, 1)).toBeNull();
+  expect(thumbnail({}, 0)).toBeNull();
+});
+
+test("curves share a range, and a curve without numbers has no path", () => {
+  expect(rangeOf([[0.2, Number.NaN], [-0.5]])).toEqual({ low: -0.5, high: 1 });
+  const range = { low: 0, high: 2 };
+  expect(curvePath([0, 1], [2, 0], range)).toBe("M0.0000 0.0000L1.0000 1.0000");
+  expect(curvePath([0, 1], [Number.NaN, Number.NaN], range)).toBe("");
+});
+
+test("the table has the columns that have numbers", () => {
+  const found = columnsOf([{ abpc: 0.5, iou: null }, { deletion: 0.1 }]);
+  expect(found.map(({ name }) => name)).toEqual(["abpc", "deletion"]);
+});
+
+test("a setting that is as by default is not kept", () => {
+  const steps: Method["settings"][number] = {
+    ...{ name: "steps", words: "steps", kind: "number", default: 50 },
+    ...{ choices: [], low: 10, high: 200, step: 10 },
+  };
+  const changed = withSetting({ rise: { cells: 4 } }, "ig", steps, 20);
+  expect(changed).toEqual({ rise: { cells: 4 }, ig: { steps: 20 } });
+  expect(withSetting(changed, "ig", steps, 50)).toEqual({ rise: { cells: 4 }, ig: {} });
+});

@@ -1,0 +1,234 @@
+"""The tab of attributions: maps, their tests and the words about them are what the probes say."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import vit_widgets as vw
+from tests.models.module_state import state_of
+from vit_widgets import probes
+from vit_widgets.inspector.attribution_maps import RANDOM_MAPS, on_cells, trust
+from vit_widgets.models import Grid
+from vit_widgets.probes.maps import PixelMap
+from vit_widgets.widgets.wire import unpack
+
+QUICK = ["rollout", "grad_cam", "relevance"]
+
+
+@pytest.fixture(scope="module")
+def model() -> vw.VisionModel:
+    """Open the bundled model once."""
+    return vw.load("demo")
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[vw.demo.Scene]:
+    """Two pictures."""
+    return vw.demo.scenes(2, seed=2)
+
+
+@pytest.fixture
+def page(model: vw.VisionModel, scenes: list) -> Iterator[vw.Inspector]:
+    """The tab, opened with quick methods; nothing is measured yet."""
+    opened = vw.inspect(
+        model, scenes, tab="attribution", attribution_methods=QUICK, attribution_running=False
+    )
+    assert opened.wait(60)
+    yield opened
+    opened.close()
+
+
+def run(page: vw.Inspector, **traits: object) -> None:
+    """Set traits, let the page work until nothing is left."""
+    page.set_trait("attribution_running", True)
+    for name, value in traits.items():
+        page.set_trait(name, value)
+    assert page.wait(120)
+
+
+def states(page: vw.Inspector) -> dict[str, str]:
+    """Name the state of every method."""
+    return {one["name"]: one["state"] for one in page.attribution_list["methods"]}
+
+
+def test_maps_curves_and_scores_are_those_of_the_probes(
+    page: vw.Inspector, model: vw.VisionModel, scenes: list
+):
+    """Breaks when an image, a target or an order of the page means another to the probes."""
+    assert states(page)["relevance"] == "waiting"  # stopped, and says so
+    mask = np.zeros((12, 12), np.uint8)
+    mask[3:8, 3:8] = 1
+    run(
+        page,
+        image_index=1,
+        attribution_kind="margin",
+        attribution_class=3,
+        attribution_against=5,
+        attribution_method="relevance",
+        token_mask={"image_index": 1, "values": mask},
+    )
+    target, x = ("margin", 3, 5), model.batch(scenes[1].image)
+    wanted = probes.relevance(model, x, target)
+    np.testing.assert_allclose(unpack(page.attribution["values"]), wanted.values, atol=1e-6)
+    assert page.attribution["target"] == page.attribution_list["target"] == wanted.target.words
+    assert page.attribution["asked"] == ["margin", 3, 5]
+    metrics = ("deletion", "insertion", "abpc", "localization")
+    pixels = np.kron(mask, np.ones((12, 12))) > 0
+    found = probes.faithfulness(model, x, wanted, target, metrics, pixels)
+    row = page.attribution_curves["names"].index("relevance")
+    for kind in ("deletion", "insertion"):
+        curve = unpack(page.attribution_curves[kind])[row]
+        np.testing.assert_allclose(curve, found.curves[kind].scores, atol=1e-4)
+    table = page.faithfulness_table()
+    for name, score in found.scores.items():
+        assert table.loc["relevance", name] == pytest.approx(score, abs=1e-4)
+    assert list(table.index) == [*QUICK, "random map", "edge detector"]
+    random = [probes.random_map(model, x, None, seed) for seed in range(RANDOM_MAPS)]
+    drawn = [probes.faithfulness(model, x, one, target).scores["abpc"] for one in random]
+    edges = probes.faithfulness(
+        model, x, probes.edge_map(model, x), target, grid=wanted.grid
+    ).scores["abpc"]
+    assert table.loc["random map", "abpc"] == pytest.approx(np.mean(drawn), abs=1e-4)
+    assert table.loc["edge detector", "abpc"] == pytest.approx(edges, abs=1e-4)
+    assert page.attribution_curves["words"][row] == trust(found.scores["abpc"], drawn, edges)
+
+    page.attribution_step = 7
+    page.attribution_curve = "insertion"
+    assert page.wait(30)
+    shown = unpack(page.attribution_picture["pixels"])[0]
+    np.testing.assert_array_equal(shown, found.state(7, "insertion"))
+
+
+def test_nothing_is_made_twice_and_the_model_stays_as_it_was(
+    page: vw.Inspector, model: vw.VisionModel
+):
+    """Breaks when looking back costs forwards, or a hook or a gradient is left on the model."""
+    before = state_of(model.module)
+    run(page)
+    ran: list[int] = []
+    handle = model.module.register_forward_pre_hook(lambda *_: ran.append(1))
+    run(page, attribution_method="relevance")
+    run(page, attribution_kind="class", attribution_class=2)
+    new = len(ran)
+    assert new > 0
+    run(page, attribution_kind="predicted")
+    run(page, attribution_kind="class")
+    handle.remove()
+    assert len(ran) == new
+    assert state_of(model.module) == before
+
+
+def test_a_long_map_is_stopped_and_keeps_what_it_has(page: vw.Inspector, model: vw.VisionModel):
+    """Breaks when Stop waits for the end, or half a map is taken for a whole one."""
+    run(page, attribution_methods=["rollout"], attribution_method="rollout")
+    before = state_of(model.module)
+    seen: list[int] = []
+
+    def stop(*_: object) -> None:
+        seen.append(1)
+        if len(seen) == 5:
+            page.attribution_running = False
+
+    handle = model.module.register_forward_pre_hook(stop)
+    page.attribution_method = "occlusion"
+    assert page.wait(60)
+    handle.remove()
+    assert len(seen) < 10
+    assert states(page)["occlusion"] == "stopped"
+    values = unpack(page.attribution["values"])
+    assert 0 < np.isfinite(values).sum() < values.size
+    assert any("stopped after" in note for note in page.attribution["notes"])
+    assert state_of(model.module) == before
+    run(page)
+    assert states(page)["occlusion"] == "made"
+    assert np.isfinite(unpack(page.attribution["values"])).all()
+
+
+def test_what_does_not_apply_says_why_and_the_others_go_on(page: vw.Inspector):
+    """Breaks when one refusal empties the page."""
+    run(page, attribution_method="attention_flow", attribution_methods=["rollout"])
+    assert states(page)["attention_flow"] == "failed"
+    assert "145 tokens are too many" in page.attribution["notes"][0]
+    assert states(page)["rollout"] == "made"
+    run(page, attribution_kind="class", attribution_class=99, attribution_method="grad_cam")
+    assert "out of range" in page.attribution["notes"][0]
+    assert states(page)["rollout"] == "made"  # it knows no class
+    run(page, attribution_settings={"grad_cam": {"variant": "none"}}, attribution_kind="predicted")
+    assert "variant" in page.attribution["notes"][0]
+
+
+def test_settings_reach_the_probe(page: vw.Inspector, model: vw.VisionModel, scenes: list):
+    """Breaks when a setting is shown and not used, or the layer in view is another to the probe."""
+    run(
+        page,
+        layer=2,
+        attribution_method="rollout",
+        attribution_methods=["rollout"],
+        attribution_settings={"rollout": {"fusion": "max", "layer": "in view", "start": 1}},
+    )
+    cache = vw.capture(model, scenes[0].image)
+    each = probes.partial_rollouts(cache, 0, "max", start=1)
+    wanted = each.values[each.layers.index(2)]
+    np.testing.assert_allclose(unpack(page.attribution["values"]), wanted, atol=1e-7)
+
+
+def test_the_costs_that_are_said_are_those_that_are_run(model: vw.VisionModel, scenes: list):
+    """Breaks when a method takes more or fewer images than its cost says."""
+    x = model.batch(scenes[0].image)
+    ran: list[int] = []
+    few = {"samples": 5, "steps": 5}
+    for name, method in probes.ATTRIBUTIONS.items():
+        known = {one.name for one in method.settings}
+        settings = {key: value for key, value in few.items() if key in known}
+        if name == "attention_flow":
+            continue  # this model has too many tokens for it
+        method(model, x, None, **settings)  # what is found once: layers, places
+        handle = model.module.register_forward_pre_hook(lambda _, x: ran.append(len(x[0])))
+        method(model, x, None, **settings)
+        handle.remove()
+        assert sum(ran) == method.cost(144, **settings)[0], name
+        ran.clear()
+    with pytest.raises(TypeError, match="no setting 'size'"):
+        probes.ATTRIBUTIONS["rise"](model, x, size=3)
+
+
+def test_words_say_what_the_numbers_do():
+    """Breaks when a map is praised that a random order beats, or the edges are forgotten."""
+    assert trust(0.1, [0.0, 0.2], 0.05).startswith("No better than a random order here")
+    assert trust(0.3, [0.0, 0.2], 0.05).startswith("Better than each of 2 random maps here")
+    assert "But the edge detector, which knows no model, does" in trust(0.3, [0.0, 0.2], 0.4)
+    assert trust(np.nan, [0.0], 0.1) == trust(0.3, [], 0.1) == ""
+
+
+def test_a_map_is_averaged_over_cells():
+    """Breaks when a pixel counts for another patch, or what is not known for 0."""
+    values = np.float32([[1, 3, np.nan, 5], [1, 3, 5, 5]])
+    found = on_cells(PixelMap(values, (2, 4)), Grid(1, 2, (2, 2)))
+    assert found[0, 0] == 2
+    assert np.isnan(found[0, 1])
+
+
+def test_compare_lays_methods_images_and_models_beside_each_other(
+    model: vw.VisionModel, scenes: list
+):
+    """Breaks when a map stands at another picture or method, or one refusal ends all."""
+    other = vw.load(model.module, transform=model.transform, labels=model.labels)
+    other.name = "again"
+    table = vw.compare(
+        model, scenes, ("grad_cam", "attention_flow", "saliency"), 3, models={"again": other}
+    )
+    assert table.compare_rows == [
+        f"{vw.demo.CLASSES[scene.label]}, {name}" for scene in scenes for name in ("demo", "again")
+    ]
+    assert table.compare_columns == ["Grad-CAM", "Attention flow", "Saliency"]
+    wanted = probes.grad_cam(model, scenes[1].image, 3)
+    np.testing.assert_array_equal(table.maps["demo", 1, "grad_cam"].values, wanted.values)
+    maps = unpack(table.compare_maps["values"])
+    assert maps.shape == (4, 3, 72, 72)
+    np.testing.assert_allclose(maps[2, 0].mean(), wanted.upsampled().mean(), rtol=1e-3)
+    assert np.isnan(maps[:, 1]).all()
+    assert "too many" in table.compare_maps["notes"][0][1]
+    assert table.picture().size == (3 * 138 - 6, 18 + 4 * 138 - 6)
+    with pytest.raises(ValueError, match="there is no method 'gradcam'; the methods are rollout"):
+        vw.compare(model, scenes, ("gradcam",))
