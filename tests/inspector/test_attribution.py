@@ -203,6 +203,9 @@ def test_words_say_what_the_numbers_do():
     assert trust(0.3, [0.0, 0.2], 0.05).startswith("Better than each of 2 random maps here")
     assert "But the edge detector, which knows no model, does" in trust(0.3, [0.0, 0.2], 0.4)
     assert trust(np.nan, [0.0], 0.1) == trust(0.3, [], 0.1) == ""
+    small = trust(0.00031, [-0.0002, 0.0001], None)  # of a thousand classes, nothing known
+    assert "its area between is 0.00031, and theirs −0.00020 to 0.00010" in small
+    assert trust(0.0, [0.0], None).endswith("is 0.00, and of 1 random maps 0.00 to 0.00.")
 
 
 def test_words_over_images_need_an_interval_without_zero():

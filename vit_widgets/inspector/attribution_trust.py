@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vit_widgets.probes.faithfulness.averages import Interval, interval
+from vit_widgets.probes.faithfulness.averages import interval
 
 
 def trust(area: float, of_random: Sequence[float], of_edges: float | None) -> str:
@@ -31,25 +31,25 @@ def trust(area: float, of_random: Sequence[float], of_edges: float | None) -> st
     """
     if not of_random or not math.isfinite(area):
         return ""
-    low, high = (_two(end) for end in (min(of_random), max(of_random)))
+    others = [] if of_edges is None or not math.isfinite(of_edges) else [of_edges]
+    own, low, high, *edges = _alike([area, min(of_random), max(of_random), *others])
     count = len(of_random)
-    if area <= max(of_random):
+    better = area > max(of_random)
+    if better:
         said = (
-            f"No better than a random order here: its area between is {_two(area)}, and of {count} "
-            f"random maps {low} to {high}."
+            f"Better than each of {count} random maps here: its area between is {own}, and theirs "
+            f"{low} to {high}."
         )
     else:
         said = (
-            f"Better than each of {count} random maps here: its area between is {_two(area)}, and "
-            f"theirs {low} to {high}."
+            f"No better than a random order here: its area between is {own}, and of {count} random "
+            f"maps {low} to {high}."
         )
-    if of_edges is None or not math.isfinite(of_edges):
+    if not edges:
         return said
-    if of_edges >= area > max(of_random):
-        return (
-            f"{said} But the edge detector, which knows no model, does as well: {_two(of_edges)}."
-        )
-    return f"{said} The edge detector, which knows no model, has {_two(of_edges)}."
+    if better and others[0] >= area:
+        return f"{said} But the edge detector, which knows no model, does as well: {edges[0]}."
+    return f"{said} The edge detector, which knows no model, has {edges[0]}."
 
 
 def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -> str:
@@ -73,16 +73,20 @@ def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -
     mean = interval(areas, 0)
     if mean.count < 2:
         return ""
-    said = f"Over {mean.count} images its area between is {_ends(mean)}"
-    told = [
-        f"{verdict} {name}, {_two(float(np.nanmean(other)))}"
-        for name, other in (
-            ("a random map", of_random),
-            ("the edge detector, which knows no model", of_edges),
-        )
-        if (verdict := _verdict(areas - other))
-    ]
-    return f"{said}: {'; '.join(told)}." if told else f"{said}."
+    others = {
+        "a random map": of_random,
+        "the edge detector, which knows no model": of_edges,
+    }
+    verdicts = {name: _verdict(areas - other) for name, other in others.items()}
+    told = [name for name, verdict in verdicts.items() if verdict]
+    own, low, high, *numbers = _alike(
+        [mean.mean, mean.low, mean.high, *(interval(others[name], 0).mean for name in told)]
+    )
+    said = f"Over {mean.count} images its area between is {own} [{low}, {high}]"
+    compared = "; ".join(
+        f"{verdicts[name]} {name}, {number}" for name, number in zip(told, numbers, strict=True)
+    )
+    return f"{said}: {compared}." if compared else f"{said}."
 
 
 def _verdict(differences: np.ndarray) -> str:
@@ -95,9 +99,8 @@ def _verdict(differences: np.ndarray) -> str:
     return "worse than" if found.high < 0 else "not to be told from"
 
 
-def _ends(found: Interval) -> str:
-    return f"{_two(found.mean)} [{_two(found.low)}, {_two(found.high)}]"
-
-
-def _two(number: float) -> str:
-    return f"{number + 0.0:.2f}".replace("-", "−")
+def _alike(numbers: Sequence[float]) -> list[str]:
+    """Write numbers with the same decimals: two, or more where all of them are small."""
+    largest = max(abs(one) for one in numbers)
+    decimals = max(2, 1 - math.floor(math.log10(largest))) if largest > 0 else 2
+    return [f"{round(one, decimals) + 0.0:.{decimals}f}".replace("-", "−") for one in numbers]
