@@ -44,6 +44,11 @@ def test_a_map_is_explained_tested_and_compared(jupyterlab: JupyterHost):
         expect(view).to_have_attribute("data-drawn", '0:grad_cam:["margin",4,2]')
         expect(view.locator("[data-left='0']")).to_be_visible(timeout=60_000)
         notebook.screenshot("attribution-margin")
+        view.get_by_text("all images").click()
+        notebook.wait_for_python("page.attribution_over", "all images")
+        expect(view.locator(".vw-attribution-trust")).to_contain_text(
+            "Over 2 images its area between is", timeout=60_000
+        )
 
         notebook.run_cell(1)
         table = notebook.cell(1).locator(".vw-root[data-ready]")
