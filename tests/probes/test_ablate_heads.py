@@ -22,7 +22,8 @@ from vit_widgets.probes import (
     pruning_curve,
     screen_heads,
 )
-from vit_widgets.probes.ablation import METRICS, jensen_shannon
+from vit_widgets.probes.ablation import METRICS
+from vit_widgets.probes.effects import jensen_shannon
 
 
 @pytest.fixture(scope="module")

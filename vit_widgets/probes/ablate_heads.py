@@ -8,20 +8,15 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from vit_widgets.activations.joints import Joint, Joints, head_joints, seeing_joints
+from vit_widgets.activations.joint import Joint, Joints
+from vit_widgets.activations.joints import head_joints
+from vit_widgets.activations.seeing_joints import seeing_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import (
-    Ablation,
-    Kept,
-    Measure,
-    Step,
-    checked_labels,
-    in_batches,
-    silenced,
-    sweeping,
-    swept,
-)
+from vit_widgets.probes.ablation import Ablation
+from vit_widgets.probes.effects import Measure, checked_labels
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.silencing import Kept, silenced
+from vit_widgets.probes.sweep import Step, in_batches, sweeping, swept
 from vit_widgets.probes.target import Target
 
 Mode = Literal["zero", "mean"]

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from vit_widgets.activations.joints import Joint, Joints, head_joints
+from vit_widgets.activations.joint import Joint, Joints
+from vit_widgets.activations.joints import head_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import METRICS, Kept, Measure, checked_labels, gating, keep, ranked
+from vit_widgets.probes.ablation import METRICS, ranked
+from vit_widgets.probes.effects import Measure, checked_labels
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.silencing import Kept, gating, keep
 from vit_widgets.probes.target import ReadOut, Target
 
 ORDERS = ("most", "least")
