@@ -13,6 +13,7 @@ import vit_widgets as vw
 from tests.activations.tiny_heads import Attention, Encoder, Forgetful, Net, plain, spread
 from tests.models.module_state import state_of
 from vit_widgets.activations import gradients
+from vit_widgets.activations.joints import head_joints
 from vit_widgets.demo import scenes
 from vit_widgets.probes import (
     ablate_blocks,
@@ -256,6 +257,23 @@ def test_stopped_or_failed_it_keeps_what_it_has_and_leaves_nothing(images):
     assert state_of(module) == before
 
 
+def test_the_table_has_a_row_for_each_part_the_most_important_first(images):
+    """Breaks when rows and numbers are not of the same head, or neurons say another layer."""
+    module = plain()
+    found = ablate_heads(module, images, labels=LABELS)
+    table = found.table()
+    assert table.columns.tolist() == ["layer", "head", *METRICS]
+    assert [tuple(row) for row in table[["layer", "head"]].to_numpy()] == found.ranked()
+    for row in table.itertuples():
+        assert np.allclose(list(row)[3:], found.values[row.layer, row.head])
+    assert found.table("accuracy")["accuracy"].abs().is_monotonic_decreasing
+    neurons = ablate_neurons(module, images, layer=1, neurons=[3, 7]).table()
+    assert set(zip(neurons["layer"], neurons["neuron"], strict=True)) == {(1, 3), (1, 7)}
+    blocks = ablate_blocks(module, images).table()
+    assert sorted(blocks["layer"]) == [0, 1, 2]
+    assert "head" not in blocks
+
+
 def test_wrong_input_is_said_in_a_sentence(images):
     """Breaks when a mistake is taken for something else."""
     module = plain()
@@ -358,6 +376,42 @@ def test_a_curve_begins_with_the_model_and_ends_with_biases(images):
     few = pruning_curve(module, images, importance, steps=4)
     assert few.heads.tolist() == [0, 3, 6, 9, 12]
     assert np.allclose(few.values[:, 1, :4], curve.values[:, 3, :4], rtol=0, atol=1e-10)
+
+
+def test_a_curve_says_what_is_left_and_what_it_took(images):
+    """Breaks when the sentence has other numbers than the curve, or forwards are not counted."""
+    module = plain()
+    importance = ablate_heads(module, images).metric("logit")
+    passed = []
+    handle = module.blocks[2].register_forward_hook(
+        lambda _m, args, _o: passed.append(len(args[0]))
+    )
+    head_joints(module, images)  # whose trial is not of the curve
+    passed.clear()
+    curve = pruning_curve(module, images, importance, steps=6, labels=LABELS)
+    handle.remove()
+    last = sum(passed)  # block 2 ran once in each forward; the others at most as often
+    assert last < curve.evaluations <= 3 * last
+    assert curve.forwards == pytest.approx(curve.evaluations / 3)
+    least = curve.each[1, :, :, 4]
+    changes = least[2] - least[0]
+    said = str(curve)
+    assert said.startswith(
+        f"Without the 4 least important of 12 heads accuracy is {least[2].mean():.3f}"
+    )
+    assert f"all of them {least[0].mean():.3f}: a change of {changes.mean():+.3f} " in said
+    assert f"± {changes.std(ddof=1) / math.sqrt(3):.3f}, the standard error over 3 images" in said
+    assert said.endswith(f"most important it is {curve.metric('accuracy')[0, 2]:.3f}.")
+    assert "the 2 least important" in curve.in_words(3, "logit")  # the step below
+    table = curve.table()
+    assert np.allclose(table["logit"]["least"], curve.metric("logit")[1])
+    assert table.index.tolist() == curve.heads.tolist()
+    stopped = pruning_curve(module, images, importance, progress=lambda *_: False)
+    assert "is not known" in str(stopped)
+    assert "stopped after 1 of 26 steps" in str(stopped)
+    one = pruning_curve(module, images[:1], importance, steps=2)
+    assert "probability" in str(one)
+    assert "of one image" in one.in_words(6)
 
 
 def test_on_the_demo_a_few_heads_carry_the_prediction():

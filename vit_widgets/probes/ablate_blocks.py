@@ -22,7 +22,7 @@ def ablate_blocks(
     target: Target = None,
     *,
     labels: object = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 32,
 ) -> Ablation:
     """Let each block alone hand on what it is given, and measure what the model loses.

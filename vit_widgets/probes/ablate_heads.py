@@ -30,7 +30,7 @@ def ablate_heads(
     heads: Iterable[tuple[int, int]] | None = None,
     *,
     labels: object = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 32,
 ) -> Ablation:
     """Silence each head alone, run the model on, and measure what it loses.
@@ -52,8 +52,9 @@ def ablate_heads(
     labels
         The right class of each image, for the accuracy.
     progress
-        Told (done, total) after every layer of some images; ends it by returning ``False``. An
-        interrupt ends it as well; what was measured is returned.
+        ``True`` writes how far it is where it takes longer than a second, ``False`` does not. A
+        function is told (done, total) after every layer of some images, and ends it by returning
+        ``False``. An interrupt ends it as well; what was measured is returned.
     at_once
         Images in a batch, heads times images.
 

@@ -27,7 +27,7 @@ def ablate_neurons(
     target: Target = None,
     *,
     labels: object = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 32,
 ) -> Ablation:
     """Silence each neuron of a layer alone, and measure what the model loses.

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vit_widgets.probes import tables
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import ReadOut
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS = ("probability", "logit", "distribution", "embedding", "accuracy")
 """What is measured of a silenced part, each the larger the more it mattered.
@@ -25,8 +30,8 @@ METRICS = ("probability", "logit", "distribution", "embedding", "accuracy")
 """
 
 
-@dataclass(frozen=True)
-class Ablation:
+@dataclass(frozen=True, repr=False)
+class Ablation(Result):
     """What silencing each part of a model did.
 
     Attributes
@@ -96,6 +101,39 @@ class Ablation:
         By the size of the mean effect: a part that holds the target down matters as well.
         """
         return ranked(self.metric(metric))
+
+    def table(self, metric: str = "logit") -> pd.DataFrame:
+        """Make a table: a row for each part, the most important first, as :meth:`ranked` has them.
+
+        Columns: ``layer`` and ``head`` (or ``neuron``; neither of whole blocks), and the metrics.
+
+        Parameters
+        ----------
+        metric
+            Whose size orders the rows.
+
+        Raises
+        ------
+        ValueError
+            For an unknown metric.
+        ImportError
+            Without pandas.
+
+        Examples
+        --------
+        >>> found.table().head(2).round(3)                             # doctest: +SKIP
+           layer  head  probability  logit  distribution  embedding  accuracy
+        0      5     1        0.037  0.341         0.007      0.010     -0.01
+        1      4     0        0.026  0.220         0.005      0.013     -0.01
+        """
+        parts = self.ranked(metric)
+        of_parts = [self.values[part] for part in parts]
+        table = tables.pandas("`values`").DataFrame(of_parts, columns=list(self.metrics))
+        for axis, name in enumerate(self.axes[:-1]):
+            # neurons are of one layer, which is the only one along its axis
+            first = self.params.get("layer", 0) if name == "layer" else 0
+            table.insert(axis, name, [first + part[axis] for part in parts])
+        return table
 
     def show(self) -> Any:
         """Draw the effects, layers against heads.

@@ -16,12 +16,13 @@ from vit_widgets.activations.trials import remembered
 from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.ablation import ranked
 from vit_widgets.probes.effects import Measure
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.silencing import Kept, keep
 from vit_widgets.probes.target import ReadOut, Target
 
 
-@dataclass(frozen=True)
-class HeadGradients:
+@dataclass(frozen=True, repr=False)
+class HeadGradients(Result):
     """How the target answers to a factor on each head: see :func:`head_gradients`.
 
     Attributes

@@ -16,13 +16,14 @@ from vit_widgets.probes.ablation import Ablation
 from vit_widgets.probes.effects import Measure, checked_labels
 from vit_widgets.probes.head_gradients import HeadGradients, differentiated
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.silencing import Kept, silenced
 from vit_widgets.probes.sweep import Step, in_batches, sweeping, swept
 from vit_widgets.probes.target import ReadOut, Target
 
 
-@dataclass(frozen=True)
-class HeadScreen:
+@dataclass(frozen=True, repr=False)
+class HeadScreen(Result):
     """First-order effects of all heads, and exact ones of the largest: see :func:`screen_heads`.
 
     Attributes
@@ -68,7 +69,7 @@ def screen_heads(
     share: float = 0.1,
     *,
     labels: object = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 32,
 ) -> HeadScreen:
     """Rank all heads to first order, and silence those that come out on top.

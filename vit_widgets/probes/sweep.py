@@ -11,7 +11,7 @@ import torch
 from vit_widgets.activations.joint import Joints
 from vit_widgets.probes.ablation import METRICS, Ablation
 from vit_widgets.probes.effects import Measure
-from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.progress import Progress, watching
 from vit_widgets.probes.silencing import Kept, keep
 from vit_widgets.probes.target import ReadOut
 
@@ -101,7 +101,7 @@ def sweeping(
             yield so_far()
 
 
-def swept(going: Iterator[Ablation], progress: Progress | None) -> Ablation:
+def swept(going: Iterator[Ablation], progress: bool | Progress) -> Ablation:
     """Take a measurement to its end, or to where it is stopped.
 
     Parameters
@@ -112,12 +112,13 @@ def swept(going: Iterator[Ablation], progress: Progress | None) -> Ablation:
         As of :func:`ablate_heads`.
     """
     found = next(going)
-    try:
-        for found in going:
-            if progress is not None and progress(*found.steps) is False:
-                break
-    except KeyboardInterrupt:
-        pass  # what there is so far is the answer, and says so
+    with watching(progress, found.method) as told:
+        try:
+            for found in going:
+                if told(*found.steps) is False:
+                    break
+        except KeyboardInterrupt:
+            pass  # what there is so far is the answer, and says so
     return found
 
 
