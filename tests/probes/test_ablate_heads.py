@@ -287,10 +287,60 @@ def test_wrong_input_is_said_in_a_sentence(images):
         ablate_heads(module, images, mode="none")
     with pytest.raises(ValueError, match="each of the 3 images"):
         ablate_heads(module, images, labels=[1, 2])
+    with pytest.raises(ValueError, match=r"label 5 of image 1 is out of range: .* classes 0 to 4"):
+        ablate_heads(module, images, labels=[0, 5, -1])
+    with pytest.raises(ValueError, match="different shapes"):
+        pruning_curve(module, [images[0], images[1, :, :16]], np.ones((3, 4)))
     with pytest.raises(ValueError, match="classes 0 to 4"):
         ablate_heads(module, images, target=5)
     with pytest.raises(ValueError, match="metric 'loss' is not known"):
         ablate_heads(module, images, heads=[(0, 0)]).metric("loss")
+
+
+def without_finite_scores() -> nn.Module:
+    """A model whose head holds a NaN."""
+    module = plain()
+    module.head.bias.data[2] = torch.nan
+    return module
+
+
+def quantised() -> nn.Module:
+    """A model whose linear layers have integers for weights."""
+    return torch.ao.quantization.quantize_dynamic(plain().float(), {nn.Linear}, dtype=torch.qint8)
+
+
+def inference_only() -> nn.Module:
+    """A model whose weights know of no gradients."""
+    with torch.inference_mode():
+        return plain()
+
+
+NAN, NO_SCORES = "'head.bias' holds NaN", "no .image, class. scores"
+UNUSUAL = {  # how it is made, why it cannot be silenced, and why not differentiated
+    "NaN scores": (without_finite_scores, NAN, NAN),
+    "no head": (lambda: plain(num_classes=0), NO_SCORES, NO_SCORES),
+    "quantised": (quantised, None, "quantised parts; open the float module"),
+    "inference only": (inference_only, None, "made in torch.inference_mode"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.ao is on its way elsewhere
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_an_unusual_model_is_silenced_or_refused_with_the_reason(name, images):
+    """Breaks when a model that can be run is refused, or one that cannot is a traceback."""
+    make, silenced, differentiated = UNUSUAL[name]
+    module = make()
+    before, images = state_of(module), images.to(next(module.parameters()).dtype)
+    silencing = (ablate_heads, ablate_blocks, lambda *a: pruning_curve(*a, np.ones((3, 4))))
+    refusals = dict.fromkeys(silencing, silenced)
+    refusals |= {head_gradients: differentiated, screen_heads: differentiated}
+    for probe, reason in refusals.items():
+        if reason is None:
+            assert np.isfinite(probe(module, images).metric("logit")).all()
+        else:
+            with pytest.raises(ValueError, match=reason):
+                probe(module, images)
+        assert state_of(module) == before
 
 
 def test_derivatives_are_those_of_finite_differences(images):

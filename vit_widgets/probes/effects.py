@@ -70,12 +70,31 @@ class Measure:
             Number of the first of these images.
         plain
             Their scores and vectors.
+
+        Raises
+        ------
+        ValueError
+            For scores that are NaN, and a target or a label out of range.
         """
         scores, vectors = plain
+        if scores.isnan().any() or vectors.isnan().any():
+            raise ValueError(calling.not_finite(self.model.module))
+        if scores.shape[-1]:
+            self._check_labels(scores.shape[-1])
         read = vectors if self._of_vectors or scores.shape[-1] == 0 else scores
         each = [self._question.score(read[image : image + 1]) for image in range(len(read))]
         labels = None if self._labels is None else self._labels[first : first + len(read)]
         return Settled(each, plain, labels, of_vectors=read is vectors)
+
+    def _check_labels(self, classes: int) -> None:
+        """Check that the model has the classes which are called right."""
+        for image, label in enumerate(self._labels or ()):
+            if not 0 <= label < classes:
+                msg = (
+                    f"label {label} of image {image} is out of range: {self.model.name} has "
+                    f"classes 0 to {classes - 1}"
+                )
+                raise ValueError(msg)
 
 
 class Settled:

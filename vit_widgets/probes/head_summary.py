@@ -135,6 +135,8 @@ def head_summary(
                     notes = (f"stopped after {statistics.count} images",)
                     break
         except KeyboardInterrupt:
+            if not statistics.count:
+                raise
             notes = (f"stopped after {statistics.count} images",)
     if not statistics.count:
         msg = "there are no images to measure"

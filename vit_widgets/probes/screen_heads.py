@@ -57,6 +57,11 @@ class HeadScreen(Result):
         exact = self.exact.metric("logit")
         return np.where(np.isnan(exact), self.first_order.values, exact)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be known of these numbers, in sentences."""
+        return self.exact.notes
+
     def ranked(self) -> list[tuple[int, ...]]:
         """List the chosen heads by their exact effects, the largest first."""
         return self.exact.ranked("logit")
