@@ -13,7 +13,6 @@ import vit_widgets as vw
 from tests.activations.tiny_heads import Attention, Encoder, Forgetful, Net, plain, spread
 from tests.models.module_state import state_of
 from vit_widgets.activations import gradients
-from vit_widgets.activations.joints import head_joints
 from vit_widgets.demo import scenes
 from vit_widgets.probes import (
     ablate_blocks,
@@ -428,21 +427,27 @@ def test_a_curve_begins_with_the_model_and_ends_with_biases(images):
     assert np.allclose(few.values[:, 1, :4], curve.values[:, 3, :4], rtol=0, atol=1e-10)
 
 
-def test_a_curve_says_what_is_left_and_what_it_took(images):
-    """Breaks when the sentence has other numbers than the curve, or forwards are not counted."""
+@pytest.mark.parametrize(
+    "make",
+    [plain, lambda: spread(Net(Attention(between=nn.LayerNorm(16)), Attention()))],
+    ids=["resumed", "in full"],
+)
+def test_a_curve_counts_every_block_that_it_runs(make, images):
+    """Breaks when a forward is not counted, or one that was answered from memory is."""
+    module, ran = make(), []
+    importance = ablate_heads(module, images).metric("logit")  # its trial is not of the curve
+    for block in module.blocks:
+        block.attn.qkv.register_forward_hook(lambda _m, args, _o: ran.append(len(args[0])))
+    curve = pruning_curve(module, images, importance, at_once=2)
+    assert curve.evaluations == sum(ran) > 0
+    assert curve.forwards == curve.evaluations / len(module.blocks)
+
+
+def test_a_curve_says_what_is_left(images):
+    """Breaks when the sentence or the table has other numbers than the curve."""
     module = plain()
     importance = ablate_heads(module, images).metric("logit")
-    passed = []
-    handle = module.blocks[2].register_forward_hook(
-        lambda _m, args, _o: passed.append(len(args[0]))
-    )
-    head_joints(module, images)  # whose trial is not of the curve
-    passed.clear()
     curve = pruning_curve(module, images, importance, steps=6, labels=LABELS)
-    handle.remove()
-    last = sum(passed)  # block 2 ran once in each forward; the others at most as often
-    assert last < curve.evaluations <= 3 * last
-    assert curve.forwards == pytest.approx(curve.evaluations / 3)
     least = curve.each[1, :, :, 4]
     changes = least[2] - least[0]
     said = str(curve)

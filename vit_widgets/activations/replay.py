@@ -337,7 +337,7 @@ def confirmed(model: VisionModel, batch: torch.Tensor, calls: Sequence[Call], at
         return False  # it cannot be run so: what it keeps elsewhere has the size of one batch
     moved = any(bool((one[0] != one[1]).any()) for one in expected)
     return moved and all(
-        torch.allclose(new, old, rtol=1e-4, atol=1e-5 * _largest(old), equal_nan=True)
+        torch.allclose(new, old, rtol=1e-4, atol=1e-5 * _largest(old))
         for new, old in zip(found, expected, strict=True)
     )
 
