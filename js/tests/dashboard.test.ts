@@ -36,7 +36,7 @@ const PATTERNS = {
 const CURVE: HeadCurve = {
   image_index: 0,
   over: "this image",
-  target: null,
+  explained: null,
   by: "logit",
   // 2 orders, 5 metrics, 2 steps
   values: floats(

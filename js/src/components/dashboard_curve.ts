@@ -125,7 +125,7 @@ export function drawDashboardCurve(
     attribute(drawing, { "aria-label": words });
   }
   view.paintOn(
-    ["heads_curve", "heads_left", "heads_first", "heads_removed", "heads_over", "heads_target"],
+    ["heads_curve", "heads_left", "heads_first", "heads_removed", "heads_over", "explained"],
     draw,
   );
   view.paintOn(["image_index"], draw);

@@ -1,6 +1,7 @@
 // Numbers of all heads (Python's half: widgets/head_dashboard.py): which there are, what they are
 // called, and where heads lie when two of them are drawn against each other.
 import { colormap, colormapFor, parseHex, type Rgb } from "./colormap";
+import type { Explained } from "./explained";
 import { nats, percent, pixels, plain } from "./format";
 import type { None } from "./neuron";
 import type { RawAxis } from "./packet";
@@ -33,7 +34,7 @@ export type HeadStatistics = {
 export type HeadImportance = {
   image_index: number;
   over: Over;
-  target: number | null;
+  explained: Explained;
   words: string;
   values: MaybePacked;
   run: HeadRun;
@@ -50,7 +51,7 @@ export type HeadImportance = {
 export type HeadCurve = {
   image_index: number;
   over: Over;
-  target: number | null;
+  explained: Explained;
   by: Comparable | "";
   /** (order, metric, step) */
   values: MaybePacked;
@@ -87,8 +88,6 @@ export type DashboardTraits = {
   heads_across: Comparable;
   heads_up: Comparable;
   heads_over: Over;
-  heads_target: number | null;
-  heads_classes: string[];
   heads_labels: number[];
   heads_selected: number[][];
   heads_running: HeadRun;
@@ -108,8 +107,6 @@ export const dashboardTraits: DashboardTraits = {
   heads_across: "distance",
   heads_up: "first_order",
   heads_over: "this image",
-  heads_target: null,
-  heads_classes: [],
   heads_labels: [],
   heads_selected: [],
   heads_running: "",
