@@ -44,12 +44,12 @@ def test_what_a_result_says():
     """Breaks when small numbers are hidden, large ones are printed, or what is hidden is said."""
     one = Held(
         np.array([1.5, 2.0]),
-        (torch.zeros(3, 4, dtype=torch.float16), *range(9)),
-        {"mask": np.ones((9, 9), dtype=bool), "k": 3},
+        (torch.zeros(3, 4, dtype=torch.float16), 0, 1),
+        {"images": (np.zeros((2, 2)),) * 5, "mask": np.ones((9, 9), dtype=bool), "k": 3},
         _kept="x",
     )
     assert repr(one) == (
-        "Held(values=array([1.5, 2. ]), others=(<torch.float16 (3, 4)>, 0, 1, 2, ...), "
-        "params={'k': 3, 'mask': <bool (9, 9)>})"
+        "Held(values=array([1.5, 2. ]), others=(<torch.float16 (3, 4)>, 0, 1), "
+        "params={'images': <5 ndarray>, 'k': 3, 'mask': <bool (9, 9)>})"
     )
     assert len(repr(Held(Held(np.zeros((9, 9))), ("word " * 99,)))) < 300

@@ -10,7 +10,7 @@ _FEW = 4  # values of an array that are said, and parts of a tuple or a dict
 
 
 class _Short(reprlib.Repr):
-    """Says arrays by their type and shape."""
+    """Says arrays by their type and shape, and many things by their number."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,6 +24,11 @@ class _Short(reprlib.Repr):
 
     def repr_Tensor(self, tensor: Any, _level: int) -> str:  # noqa: N802 - reprlib asks by name
         return f"<{tensor.dtype} {tuple(tensor.shape)}>"
+
+    def repr_tuple(self, values: tuple[Any, ...], level: int) -> str:
+        if len(values) > _FEW and not isinstance(values[0], (str, int, float)):
+            return f"<{len(values)} {type(values[0]).__name__}>"
+        return super().repr_tuple(values, level)
 
 
 class Result:
