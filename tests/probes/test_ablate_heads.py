@@ -457,6 +457,7 @@ def test_a_curve_says_what_is_left(images):
     assert f"all of them {least[0].mean():.3f}: a change of {changes.mean():+.3f} " in said
     assert f"± {changes.std(ddof=1) / math.sqrt(3):.3f}, the standard error over 3 images" in said
     assert said.endswith(f"most important it is {curve.metric('accuracy')[0, 2]:.3f}.")
+    assert "(none in any of 3 images)" in curve.in_words(0)
     assert "the 2 least important" in curve.in_words(3, "logit")  # the step below
     table = curve.table()
     assert np.allclose(table["logit"]["least"], curve.metric("logit")[1])

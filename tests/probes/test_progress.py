@@ -37,14 +37,14 @@ def test_an_error_ends_the_line(monkeypatch, capsys):
     monkeypatch.setattr(progress, "_SILENCE", 0.0)
 
     def failing():
-        with watching(True, "head_summary") as told:
+        with watching(True, "head_summary", "images") as told:
             told(8, 0)
             raise KeyError
 
     with pytest.raises(KeyError):
         failing()
     lines = capsys.readouterr().err.splitlines(keepends=True)
-    assert lines == ["head_summary: 8 steps\n", "head_summary: 8 steps in 0 s\n"]
+    assert lines == ["head_summary: 8 images\n", "head_summary: 8 images in 0 s\n"]
 
 
 def test_a_function_is_told_and_asked():

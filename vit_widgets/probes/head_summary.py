@@ -119,7 +119,7 @@ def head_summary(
     truth = itertools.repeat(None) if masks is None else iter(masks)
     pictures, statistics, hops = iter(images), _Running(), _Running()
     notes: tuple[str, ...] = ()
-    with watching(progress, "head_summary") as told:
+    with watching(progress, "head_summary", "images") as told:
         try:
             while some := list(itertools.islice(pictures, at_once)):
                 of_these = list(itertools.islice(truth, len(some)))

@@ -17,7 +17,9 @@ Progress: TypeAlias = Callable[[int, int], object]
 
 
 @contextlib.contextmanager
-def watching(progress: bool | Progress | None, what: str) -> Iterator[Progress]:
+def watching(
+    progress: bool | Progress | None, what: str, unit: str = "steps"
+) -> Iterator[Progress]:
     """Give what is to be told of every step.
 
     Parameters
@@ -27,6 +29,8 @@ def watching(progress: bool | Progress | None, what: str) -> Iterator[Progress]:
         where the work takes longer than a second; ``False`` or ``None``: nobody.
     what
         Is done, in words.
+    unit
+        Of what is counted.
 
     Examples
     --------
@@ -43,20 +47,18 @@ def watching(progress: bool | Progress | None, what: str) -> Iterator[Progress]:
         return
     line, begun, last = ProgressLine(after=_SILENCE), time.monotonic(), (0, 0)
 
+    def counted() -> str:
+        done, total = last
+        return f"{what}: {done}{f' of {total}' if total else ''} {unit}"
+
     def told(done: int, total: int) -> None:
         nonlocal last
         last = done, total
         rest = (time.monotonic() - begun) * (total - done) / max(done, 1)
-        line(_counted(what, done, total) + (f", {duration(rest)} left" if total else ""))
+        line(f"{counted()}, {duration(rest)} left" if total else counted())
 
     try:
         yield told
     finally:
         if line.written:
-            took = duration(time.monotonic() - begun)
-            line.close(f"{_counted(what, *last)} in {took}")
-
-
-def _counted(what: str, done: int, total: int) -> str:
-    of = f" of {total}" if total else ""
-    return f"{what}: {done}{of} steps"
+            line.close(f"{counted()} in {duration(time.monotonic() - begun)}")

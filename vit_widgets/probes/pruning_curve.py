@@ -101,8 +101,7 @@ class PruningCurve(Result):
         --------
         >>> print(curve.in_words(12))                                  # doctest: +SKIP
         Without the 12 least important of 36 heads accuracy is 0.980, with all of them 0.980: a
-        change of +0.000 (± 0.000, the standard error over 100 images). Without the 12 most
-        important it is 0.130.
+        change of +0.000 (none in any of 100 images). Without the 12 most important it is 0.130.
         """
         if metric is None:
             metric = next(
@@ -121,7 +120,9 @@ class PruningCurve(Result):
         (_, most), (before, least) = each[:, [0, at]][..., known].mean(axis=-1)
         changes = each[ORDERS.index("least"), at, known] - each[ORDERS.index("least"), 0, known]
         known_to = "of one image"
-        if images > 1:
+        if images > 1 and not changes.any():
+            known_to = f"none in any of {images} images"  # which is no error of 0
+        elif images > 1:
             known_to = f"± {stats.sem(changes):.3f}, the standard error over {images} images"
         return (
             f"Without the {count} least important of {of_all} heads {metric} is {least:.3f}, with "
