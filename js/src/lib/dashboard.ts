@@ -384,6 +384,22 @@ export function curveLines(curve: HeadCurve, metric: Metric): [number[], number[
   return most.some(Number.isFinite) ? [most, least] : null;
 }
 
+/** What is left without a third of the heads, in words: by accuracy, or by the probability. */
+export function withoutAThird(curve: HeadCurve): string {
+  const { counts, images } = curve;
+  const all = counts.at(-1) ?? 0;
+  const step = counts.findLastIndex((count) => count <= all / 3);
+  const metric = (["accuracy", "probability"] as const).find((one) => curveLines(curve, one));
+  const lines = metric && curveLines(curve, metric);
+  if (!lines || step < 1) return "";
+  const [most, least] = lines.map((line) => line[step].toFixed(2));
+  const over = `over ${images} ${images === 1 ? "image" : "images"}`;
+  return (
+    `Without the ${counts[step]} least important of ${all} heads: ${metric} ${least}, with all ` +
+    `of them ${lines[1][0].toFixed(2)}; without the ${counts[step]} most important ${most}, ${over}.`
+  );
+}
+
 /** The profile over hops of a head; nothing for what is not known. */
 export function hopsOf(statistics: HeadStatistics, [layer, head]: Pair): number[] {
   if (!isPacked(statistics.hops)) return [];

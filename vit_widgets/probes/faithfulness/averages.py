@@ -18,6 +18,7 @@ from vit_widgets.probes.faithfulness.plan import Method
 from vit_widgets.probes.faithfulness.result import Faithfulness
 from vit_widgets.probes.faithfulness.units import Attribution
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import Target
 
 LEVEL = 0.95
@@ -47,8 +48,8 @@ class Interval:
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-@dataclass(frozen=True)
-class MeanCurve:
+@dataclass(frozen=True, repr=False)
+class MeanCurve(Result):
     """A curve averaged over images.
 
     Attributes
@@ -73,8 +74,8 @@ class MeanCurve:
     accuracy: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class FaithfulnessOver:
+@dataclass(frozen=True, repr=False)
+class FaithfulnessOver(Result):
     """What maps of one kind are worth: see :func:`faithfulness_over`.
 
     Attributes
