@@ -202,13 +202,11 @@ class AttentionRecord:
         if query is not None:
             rows = compute(image, group, heads, slice(query, query + 1))
         else:
-            rows = np.concatenate(
-                [
-                    compute(image, group, heads, slice(start, start + _ROWS_AT_ONCE))
-                    for start in range(0, self.queries, _ROWS_AT_ONCE)
-                ],
-                axis=1,
-            )
+            parts = [
+                compute(image, group, heads, slice(start, start + _ROWS_AT_ONCE))
+                for start in range(0, self.queries, _ROWS_AT_ONCE)
+            ]
+            rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if key is not None:
             rows = rows[:, :, key]
         if query is not None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from vit_widgets.activations.gradients import check_gradients_flow
-from vit_widgets.activations.trials import remembered
+from vit_widgets.activations.gradients import differentiating
 from vit_widgets.probes.attribution.gradients_from import differentiated
 from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Question, Score
@@ -51,10 +50,9 @@ def input_gradients(score: Score, batch: torch.Tensor) -> torch.Tensor:
         For a model that cannot be differentiated.
     """
     model = score.model
-    check_gradients_flow(model)
     found = []
     for some in batch.split(1) if score.one_by_one else (batch,):
-        with model.evaluating() as parts, remembered(parts), torch.enable_grad():
+        with differentiating(model), torch.enable_grad():
             pixels = model.to_device(some).detach().clone().requires_grad_()
             value = score(model.run(pixels)).sum()
             [slope] = differentiated(model, value, [pixels], "the pixels")

@@ -18,8 +18,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from vit_widgets.activations import Site, seeing, sites
-from vit_widgets.activations.gradients import check_gradients_flow
-from vit_widgets.activations.trials import remembered
+from vit_widgets.activations.gradients import differentiating
 from vit_widgets.models import Grid, VisionModel, load
 from vit_widgets.probes.attribution.gradients_from import differentiated
 from vit_widgets.probes.attribution.input_gradients import laid_out, settled
@@ -212,7 +211,6 @@ class _Run:
 def _passed_back(model: VisionModel, image: object, target: Target, *, tokens: bool) -> _Run:
     batch = one_image(model, image)
     score, value = settled(question(model, target), batch)
-    check_gradients_flow(model)
     places = sites(model, "resid", batch) if tokens else ()
     seen: dict[Site, torch.Tensor] = {}
 
@@ -221,7 +219,7 @@ def _passed_back(model: VisionModel, image: object, target: Target, *, tokens: b
         return values
 
     asked = score.model
-    with asked.evaluating() as parts, remembered(parts), torch.enable_grad():
+    with differentiating(asked), torch.enable_grad():
         pixels = model.to_device(batch).detach().clone().requires_grad_()
         with RelevanceRules(), seeing(model, places, keep):
             reached = score(asked.run(pixels)).sum()
