@@ -172,7 +172,7 @@ class AttentionRecord:
                 "an attention that runs fused (scaled_dot_product_attention) gives both"
             )
             raise ValueError(msg)
-        return self._of(self._event.keys, image, group)
+        return self._of(self._event.keys, image, group).copy()
 
     def _selected(
         self,
@@ -290,13 +290,17 @@ class AttentionRecord:
         """Pick one image and group of a kept tensor: (head, token, feature or key).
 
         Which of the leading indices are the heads of which group, and whether images come first or
-        last among them, the placement found out. Half precision becomes float32.
+        last among them, the placement found out. Half precision becomes float32. To be read only:
+        where all is asked for, nothing is copied.
         """
         if self._images_last:
             chosen = tensor.reshape(-1, self.images, *tensor.shape[-2:])[:, image]
         else:
             chosen = tensor.reshape(self.images, -1, *tensor.shape[-2:])[image]
-        chosen = chosen[torch.from_numpy(self._members[group]).to(chosen.device)].cpu()
+        members = self._members[group]
+        if not np.array_equal(members, np.arange(len(chosen))):
+            chosen = chosen[torch.from_numpy(members).to(chosen.device)]
+        chosen = chosen.cpu()
         if chosen.is_floating_point():
             chosen = chosen.to(torch.promote_types(chosen.dtype, torch.float32))
         return chosen.numpy()
