@@ -11,17 +11,21 @@ import torch
 from torch import nn
 
 from vit_widgets.activations.gradients import differentiating
-from vit_widgets.activations.joints import Joint, Joints, head_joints
+from vit_widgets.activations.joint import Joint, Joints
+from vit_widgets.activations.joints import head_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import Measure, gating, ranked
+from vit_widgets.probes.ablation import ranked
+from vit_widgets.probes.effects import Measure
+from vit_widgets.probes.result import Result
+from vit_widgets.probes.silencing import gating
 from vit_widgets.probes.target import ReadOut, Target
 
 Gates: TypeAlias = "Mapping[Joint, torch.Tensor]"
 """Factors (image, head) on the heads of each layer."""
 
 
-@dataclass(frozen=True)
-class HeadGradients:
+@dataclass(frozen=True, repr=False)
+class HeadGradients(Result):
     """How the target answers to a factor on each head: see :func:`head_gradients`.
 
     Attributes
