@@ -93,7 +93,7 @@ class Line:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream, self._last, self._width = stream, -_LINES, 0
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: object) -> None:
         """Write the progress, unless it was written just now."""
         now = time.monotonic()
         if now - self._last >= (_REFRESH if self._over else _LINES):
