@@ -50,7 +50,10 @@ export function drawComparePage(view: View<CompareMapsState>): void {
   const { leave } = drawHeader(header, view, () => saveSheet(view, found));
   drawNotice(notice, view);
   const nothing = () => store.get("compare_rows").length === 0;
-  view.paintOn(["compare_rows"], drawBlank(blank, view, page, nothing));
+  view.paintOn(
+    ["compare_rows"],
+    drawBlank(blank, view, page, nothing, "vw.compare(model, images)"),
+  );
 
   const stage = drawCompareStage(look, view, found);
   drawImageControls(controls, view);
