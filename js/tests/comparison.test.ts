@@ -47,7 +47,7 @@ test("the cells under a patch are those whose centres it holds, or the one that 
   const under = (place: Place, to: Axis) =>
     Array.from(cellsUnder(place, axis([2, 2], [], LEFT), to));
   expect(under({ row: 0, col: 1 }, axis([2, 4], [], LEFT))).toEqual([0, 0, 1, 1, 0, 0, 0, 0]);
-  expect(under({ row: 1, col: 1 }, axis([1, 1], [], LEFT))).toEqual([1]);
+  expect(under({ row: 0, col: 0 }, axis([1, 1], [], LEFT))).toEqual([1]);
   expect(under({ row: 1, col: 1 }, axis([1, 2], [], [0, 0.5, 1, 1]))).toEqual([0, 0]);
 });
 
@@ -77,7 +77,7 @@ test("rows and columns are found by what they are of", () => {
   const rows = [0, 1].flatMap((image_index) =>
     [0, 1].map((model) => ({ ...row(2, 2), image_index, model })),
   );
-  expect([rowAt(rows, 1, 0), rowAt(rows, 2, 0)]).toEqual([2, -1]);
+  expect([rowAt(rows, 1, 1), rowAt(rows, 2, 0)]).toEqual([3, -1]);
   const methods = ["rollout", "mine"];
   expect(["", "mine", "relevance"].map((name) => columnOf(methods, name))).toEqual([0, 1, -1]);
 });

@@ -37,6 +37,7 @@ def test_the_sheet_keeps_the_proportions_and_lays_maps_on_their_patches():
     second = sheet[18:, 138:]
     assert (second[44 + 4 :, 99 + 4 :].mean(axis=(0, 1)) > [220, 220, 150]).all()  # the brightest
     assert (second[4:40, 70:128] == second[4, 70]).all()  # zeros: the same everywhere
+    assert (second[:, :60] < second[4, 70]).all()  # beside the map it is darker
 
 
 def test_maps_of_a_method_are_drawn_alike_or_each_by_itself():
