@@ -61,6 +61,7 @@ def test_maps_lie_at_their_picture_model_and_method(model: vw.VisionModel, scene
     wanted = probes.grad_cam(model, scenes[1].image, 3)
     np.testing.assert_array_equal(table.maps["demo", 1, "grad_cam"].values, wanted.values)
     np.testing.assert_array_equal(values(table, 2, 0), wanted.values)
+    assert table.subtitle == "2 methods × 2 images × 2 models · " + wanted.target.words
     refused = table.compare_rows[3]["maps"][1]
     assert refused["values"] == {}
     assert "too many" in refused["note"]

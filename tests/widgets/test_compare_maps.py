@@ -33,7 +33,8 @@ def test_the_sheet_keeps_the_proportions_and_lays_maps_on_their_patches():
     page.compare_rows = [row({}, {"values": [[0, 0], [0, 1]], "axis": axis})]
     sheet = np.asarray(page.picture()).astype(int)
     assert sheet.shape == (18 + 88, 2 * 132 + 6, 3)  # 8 : 12
-    assert (sheet[18:, :132] == 200).all()  # no map: the picture as it is
+    assert (sheet[40:, :132] == 200).all()  # no map: the picture as it is, and says so
+    assert (sheet[20:34, :60] != 200).any()
     second = sheet[18:, 138:]
     assert (second[44 + 4 :, 99 + 4 :].mean(axis=(0, 1)) > [220, 220, 150]).all()  # the brightest
     assert (second[4:40, 70:128] == second[4, 70]).all()  # zeros: the same everywhere

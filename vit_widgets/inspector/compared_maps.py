@@ -133,14 +133,14 @@ def measured(
 ) -> Faithfulness | str:
     """Measure the area between the two orders of a map, or say why it cannot be measured."""
     try:
-        found_out = faithfulness(
+        tested = faithfulness(
             of.model, of.batch, found, target, ("abpc",), seed=seed, grid=of.cells
         )
     except (ValueError, RuntimeError) as error:
         return f"not measured: {error}"
-    if "abpc" not in found_out.scores:
+    if "abpc" not in tested.scores:
         raise KeyboardInterrupt  # which ended the measuring: it ends what would follow as well
-    return found_out
+    return tested
 
 
 def row(of: Subject, image_index: int, model: int) -> dict[str, Any]:

@@ -30,6 +30,7 @@ Place: TypeAlias = tuple[str, int, str]
 """Of a map: the names of the model and of the method, and between them the image."""
 
 _PATIENCE = 1.0  # seconds before anything is said of the progress
+_FIRST = 3  # steps that say little of how long the others take: a model is slow at first
 
 
 class MapComparison(CompareMaps):
@@ -138,6 +139,9 @@ def compare(
 
     Notes
     -----
+    A place is the same in every map of a picture as a share of its height and width; models that
+    cut the picture differently before they see it do not see the same there.
+
     With the ``image_index`` and the ``attribution_method`` of a page of :func:`inspect` it is
     linked by ``traitlets.link``.
 
@@ -194,7 +198,7 @@ def compare(
         tests,
         **{
             "title": _listed(opened),
-            "subtitle": _subtitle(len(columns), len(names), len(opened), target),
+            "subtitle": _subtitle(len(columns), len(names), len(opened), maps),
             "image_names": names,
             "compare_models": list(opened) if len(opened) > 1 else [],
             "compare_methods": list(columns),
@@ -227,8 +231,10 @@ class _Progress:
         passed = time.monotonic() - self._start
         if passed > _PATIENCE:
             self._said = True
-            left = duration(passed * (self._total - self._done) / self._done)
-            self._line(f"{self._done} of {self._total} maps and tests, {left} left")
+            said = f"{self._done} of {self._total} maps and tests"
+            if self._done > _FIRST:
+                said += f", {duration(passed * (self._total - self._done) / self._done)} left"
+            self._line(said)
 
     def close(self) -> None:
         """Say how long it took, if anything was said."""
@@ -278,10 +284,16 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def _subtitle(methods: int, images: int, models: int, target: Target) -> str:
+def _subtitle(
+    methods: int, images: int, models: int, maps: Mapping[Place, PatchMap | PixelMap]
+) -> str:
+    """Count what is compared, and say what the maps explain."""
     counts = [(methods, "method"), (images, "image"), (models, "model")]
     said = " × ".join(f"{count} {noun}{'s' * (count > 1)}" for count, noun in counts)
-    return f"{said} · {'the class that is predicted' if target is None else 'one target for all'}"
+    targets = {one.target.words for one in maps.values() if one.target is not None}
+    if len(targets) < 2:
+        return f"{said} · {targets.pop() if targets else 'no class'}"
+    return f"{said} · the target stands under each map"
 
 
 def _code(

@@ -126,7 +126,10 @@ class CompareMaps(PageWidget, MapsOverImages):
         top = _LINE
         for row, photo in zip(rows, photos, strict=True):
             for column, one in enumerate(row["maps"]):
-                page.paste(self._tile(photo, one, column), (column * (_SIDE + _GAP), top))
+                left = column * (_SIDE + _GAP)
+                page.paste(self._tile(photo, one, column), (left, top))
+                if not one["values"]:
+                    pen.text((left + 4, top + 3), "no map", fill=(26, 32, 44))
             top += len(photo) + _GAP
         return page
 

@@ -100,3 +100,14 @@ export function comparisonOf({ store }: View<CompareMapsState>): Comparison {
 export function numberWords(value: number): string {
   return plain(value).replace("-", "−");
 }
+
+/** By which rule maps are drawn. */
+export function ruleWords({ store }: View<CompareMapsState>, found: Comparison): string {
+  const against =
+    store.get("compare_scale") === "per method"
+      ? "all maps of a method against the largest magnitude among them"
+      : "each map against its own largest magnitude";
+  const signed = found.methods().some((_, column) => found.scale(column).signed);
+  const signs = signed ? "; of both signs blue against, red for, zero between" : "";
+  return `√ scale; ${against}${signs}. Methods have no unit in common.`;
+}

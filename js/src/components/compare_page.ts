@@ -3,7 +3,7 @@ import { largestOf, numberAt } from "../lib/comparison";
 import { clampIndex } from "../lib/geometry";
 import type { CompareMapsState } from "../lib/state";
 import { announcer } from "./announce";
-import { comparisonOf, numberWords } from "./compare_model";
+import { comparisonOf, numberWords, ruleWords } from "./compare_model";
 import { saveSheet } from "./compare_sheet";
 import { drawCompareStage } from "./compare_stage";
 import { attribute, el, setNote, setText } from "./dom";
@@ -116,14 +116,7 @@ export function drawComparePage(view: View<CompareMapsState>): void {
     const why =
       said && !map ? `No map: ${said.note || found.rows()[row].note || "none given"}` : "";
     setNote(note, missing || why || said?.note || "");
-    const against = alike
-      ? "all maps of a method against the largest magnitude among them"
-      : "each map against its own largest magnitude";
-    const signs = found.methods().some((_, of) => found.scale(of).signed);
-    setText(
-      rule,
-      `√ scale; ${against}${signs ? "; of both signs blue against, red for, zero between" : ""}. Methods have no unit in common.`,
-    );
+    setText(rule, ruleWords(view, found));
     const pictures = Math.max(
       0,
       ...store.get("compare_means").flatMap(({ means }) => means.map((mean) => mean[3])),
