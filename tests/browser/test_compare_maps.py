@@ -100,6 +100,8 @@ def test_maps_are_chosen_by_pointer_and_keys_and_a_reason_can_be_read(view: View
     view.find("[data-map='1,1']").press("ArrowDown")
     view.drawn(1, 0, "pixels")
     expect(view.find("[data-map='2,1']")).to_be_focused()
+    stage = view.find(".vw-stage").bounding_box()
+    assert stage["width"] / stage["height"] == pytest.approx(60 / 90, rel=0.02)
     view.find("[data-map='2,1']").press("End")
     view.drawn(1, 0, "gradient")
     expect(view.find("[data-map='2,2']")).to_contain_text(REASON)
