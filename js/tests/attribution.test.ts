@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import {
-  askedOf,
+  type AttributionCurves,
+  bandPath,
   columnsOf,
   curvePath,
+  endsOf,
   isAbout,
   type Method,
   mapHeat,
@@ -10,25 +12,35 @@ import {
   thumbnail,
   withSetting,
 } from "../src/lib/attribution";
+import type { Explained } from "../src/lib/explained";
 import { LAST_CODE, NO_VALUE, ZERO_CODE } from "../src/lib/wire";
 import { floats } from "./make";
 
-const predicted = {
-  attribution_kind: "predicted",
-  attribution_class: 3,
-  attribution_against: 5,
-} as const;
+test("an answer is about the image and the target that Python names", () => {
+  const answer = { image_index: 1, explained: ["margin", 3, 5] } as const;
+  const about = (image: number, explained: Explained) =>
+    isAbout({ ...answer, explained: [...answer.explained] }, image, explained);
+  expect(about(1, ["margin", 3, 5])).toBe(true);
+  expect(about(1, ["margin", 3, 4])).toBe(false);
+  expect(about(0, ["margin", 3, 5])).toBe(false);
+  expect(about(1, null)).toBe(false);
+  expect(isAbout({ image_index: 1, explained: null }, 1, 3)).toBe(false);
+  expect(isAbout({ image_index: 1, explained: null }, 1, null)).toBe(true);
+  expect(isAbout({}, 0, null)).toBe(false);
+});
 
-test("an answer is about the target that Python names, whatever is left in the menus", () => {
-  expect(askedOf(predicted)).toBe("predicted,-1,-1");
-  const margin = { ...predicted, attribution_kind: "margin" } as const;
-  expect(askedOf(margin)).toBe("margin,3,5");
-  expect(askedOf({ ...predicted, attribution_kind: "class" })).toBe("class,3,-1");
-  expect(isAbout({ image_index: 1, asked: ["margin", 3, 5] }, 1, margin)).toBe(true);
-  expect(isAbout({ image_index: 1, asked: ["margin", 3, 4] }, 1, margin)).toBe(false);
-  expect(isAbout({ image_index: 0, asked: ["margin", 3, 5] }, 1, margin)).toBe(false);
-  expect(isAbout({ image_index: 1, asked: [] }, 1, margin)).toBe(true); // plain arrays
-  expect(isAbout({}, 0, predicted)).toBe(false);
+test("a band goes there along the low ends and back along the high ones", () => {
+  const answer = {
+    names: ["a", "b"],
+    fractions: [0, 1],
+    deletion_ends: floats([0, 0.5, 1, 1, Number.NaN, 0, 1, 1], [2, 2, 2]),
+  } as unknown as AttributionCurves;
+  const [first, second] = endsOf(answer, "deletion");
+  expect(second).toEqual([]);
+  const path = bandPath(answer.fractions, first, { low: 0, high: 1 });
+  expect(path).toBe("M0.0000 1.0000L1.0000 0.5000L1.0000 0.0000L0.0000 0.0000Z");
+  expect(bandPath(answer.fractions, second, { low: 0, high: 1 })).toBe("");
+  expect(endsOf({ ...answer, deletion_ends: {} }, "deletion")).toEqual([[], []]);
 });
 
 test("signed maps have zero in the middle, flat ones do not divide by zero", () => {

@@ -16,6 +16,7 @@ import {
   together,
   togglePair,
   within,
+  withoutAThird,
 } from "../src/lib/dashboard";
 import { floats } from "./make";
 
@@ -36,7 +37,7 @@ const PATTERNS = {
 const CURVE: HeadCurve = {
   image_index: 0,
   over: "this image",
-  target: null,
+  explained: null,
   by: "logit",
   // 2 orders, 5 metrics, 2 steps
   values: floats(
@@ -136,6 +137,19 @@ test("the curve says which heads are gone, and what is left", () => {
     [12, 13],
   ]);
   expect(curveLines(CURVE, "accuracy")).toBe(null); // not known
+});
+
+test("the answer is the step below a third, by accuracy where it is known", () => {
+  const values = Array.from({ length: 30 }, (_, i) => 1 - i / 100);
+  const curve = { ...CURVE, counts: [0, 2, 6], values: floats(values, [2, 5, 3]), images: 4 };
+  expect(withoutAThird(curve)).toBe(
+    "Without the 2 least important of 6 heads: accuracy 0.72, with all of them 0.73; " +
+      "without the 2 most important 0.87, over 4 images.",
+  );
+  const unknown = values.map((value, i) => (i % 15 >= 12 ? NAN : value));
+  const without = withoutAThird({ ...curve, values: floats(unknown, [2, 5, 3]) });
+  expect(without).toContain("probability 0.84, with all of them 0.85");
+  expect(withoutAThird(CURVE)).toBe(""); // no step between none and all
 });
 
 test("a line is broken where a value is missing", () => {

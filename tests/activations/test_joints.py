@@ -8,7 +8,8 @@ from torch import nn
 import vit_widgets as vw
 from tests.activations.tiny_heads import Attention, Encoder, Forgetful, Net, plain, spread
 from tests.models.module_state import state_of
-from vit_widgets.activations.joints import block_joints, head_joints, neuron_joints, seeing_joints
+from vit_widgets.activations.joints import block_joints, head_joints, neuron_joints
+from vit_widgets.activations.seeing_joints import seeing_joints
 
 
 def images(count: int = 2, side: int = 32, dtype=torch.float64) -> torch.Tensor:

@@ -10,7 +10,7 @@ def main() -> None:
     page.wait()
     ran: list[int] = []
     page.model.module.register_forward_pre_hook(lambda _, given: ran.append(len(given[0])))
-    margin = {"attribution_kind": "margin", "attribution_class": 4, "attribution_against": 2}
+    margin = {"explained": ("margin", 4, 2)}
     steps: dict[str, dict[str, object]] = {
         "opened: ten maps, and sixteen tested": {"tab": "attribution"},
         "another map large": {"attribution_method": "relevance"},
@@ -20,7 +20,7 @@ def main() -> None:
             "attribution_settings": {"grad_cam": {"layer": 2}},
         },
         "a margin": margin,
-        "the predicted class again": {"attribution_kind": "predicted"},
+        "the predicted class again": {"explained": None},
     }
     rows = []
     for what, traits in steps.items():

@@ -28,7 +28,7 @@ def main() -> None:
         ("another number of clusters", {"heads_k": 6}),
         ("an object is drawn", {"token_mask": {"image_index": 0, "values": mask}}),
         ("heads are selected", {"heads_selected": [(1, 0), (4, 3)]}),
-        ("another class", {"heads_target": 3}),
+        ("another class", {"explained": 3}),
         ("screen", {"heads_running": "screen"}),
         ("exact", {"heads_running": "exact"}),
         ("exact again", {"heads_running": "exact"}),

@@ -16,7 +16,7 @@ def test_a_map_is_explained_and_tested(jupyterlab: JupyterHost):
     with jupyterlab.open([OPEN], viewport=(1500, 1200)) as notebook:
         notebook.run_cell(0)
         view = notebook.cell(0).locator(".vw-root[data-ready]")
-        expect(view).to_have_attribute("data-drawn", "0:relevance:predicted:-1:-1")
+        expect(view).to_have_attribute("data-drawn", "0:relevance:null")
         expect(view.locator("[data-left='0']")).to_be_visible(timeout=60_000)
         expect(view.locator(".vw-attribution-target")).to_contain_text("class 4, flower")
         area = notebook.run_code(
@@ -33,12 +33,18 @@ def test_a_map_is_explained_and_tested(jupyterlab: JupyterHost):
 
         view.get_by_role("button", name="Grad-CAM").first.click()
         notebook.wait_for_python("page.attribution_method", "grad_cam")
-        expect(view).to_have_attribute("data-drawn", "0:grad_cam:predicted:-1:-1")
+        expect(view).to_have_attribute("data-drawn", "0:grad_cam:null")
         view.get_by_label("variant").select_option("layer_cam")
         notebook.wait_for_python("page.attribution_settings['grad_cam']['variant']", "layer_cam")
-        view.get_by_text("a margin").click()
+        view.get_by_label("what is explained").select_option("margin")
         view.get_by_label("class", exact=True).select_option("4")
         view.get_by_label("against").select_option("2")
-        expect(view).to_have_attribute("data-drawn", "0:grad_cam:margin:4:2")
+        notebook.wait_for_python("page.explained", ("margin", 4, 2))
+        expect(view).to_have_attribute("data-drawn", '0:grad_cam:["margin",4,2]')
         expect(view.locator("[data-left='0']")).to_be_visible(timeout=60_000)
         notebook.screenshot("attribution-margin")
+        view.get_by_text("all images").click()
+        notebook.wait_for_python("page.attribution_over", "all images")
+        expect(view.locator(".vw-attribution-trust")).to_contain_text(
+            "Over 2 images its area between is", timeout=60_000
+        )

@@ -1,48 +1,12 @@
 """What a scan says of itself while it runs, and what is said before it."""
 
-import io
 import re
 
 import pytest
 
 import vit_widgets as vw
 from tests.dataset.tiny import pictures, tiny
-from vit_widgets.dataset.progress import Clock, Line, Progress
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self):
-        """Yes."""
-        return True
-
-
-def test_a_terminal_has_one_line_that_is_written_over():
-    """Breaks when a scan fills the screen, or leaves the end of a longer line standing."""
-    out = Terminal()
-    line = Line(out)
-    line(Progress(2, 1000, 1.0, 998.0, 0))
-    line.close("1,000 of 1,000 images")
-    first, second = out.getvalue().split("\r")[1:]
-    assert first == "2 of 1,000 images, 1.0 images/s, 17 min left"
-    assert second.rstrip() == "1,000 of 1,000 images"
-    assert len(second.rstrip("\n")) == len(first)
-    assert out.getvalue().count("\n") == 1
-
-
-def test_a_log_file_has_a_line_now_and_then(monkeypatch):
-    """Breaks when a batch job writes a line for every batch."""
-    from vit_widgets.dataset import progress
-
-    clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    out = io.StringIO()
-    line = Line(out)
-    for second in range(0, 100, 5):
-        clock[0] = float(second)
-        line(Progress(second, None, 1.0, None, 0))
-    assert out.getvalue().splitlines() == [f"{n} images, 1.0 images/s" for n in (0, 30, 60, 90)]
+from vit_widgets.dataset.progress import Clock
 
 
 def test_rate_and_rest_count_from_where_a_scan_resumed(monkeypatch):

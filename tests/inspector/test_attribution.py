@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import traitlets
 
 import vit_widgets as vw
 from tests.models.module_state import state_of
 from vit_widgets import probes
-from vit_widgets.inspector.attribution_maps import RANDOM_MAPS, on_cells, trust
+from vit_widgets.inspector.attribution import RANDOM_MAPS
+from vit_widgets.inspector.attribution_maps import on_cells
+from vit_widgets.inspector.attribution_trust import trust, trust_over
 from vit_widgets.models import Grid
 from vit_widgets.probes.maps import PixelMap
 from vit_widgets.widgets.wire import unpack
@@ -62,9 +65,7 @@ def test_maps_curves_and_scores_are_those_of_the_probes(
     run(
         page,
         image_index=1,
-        attribution_kind="margin",
-        attribution_class=3,
-        attribution_against=5,
+        explained=("margin", 3, 5),
         attribution_method="relevance",
         token_mask={"image_index": 1, "values": mask},
     )
@@ -72,7 +73,7 @@ def test_maps_curves_and_scores_are_those_of_the_probes(
     wanted = probes.relevance(model, x, target)
     np.testing.assert_allclose(unpack(page.attribution["values"]), wanted.values, atol=1e-6)
     assert page.attribution["target"] == page.attribution_list["target"] == wanted.target.words
-    assert page.attribution["asked"] == ["margin", 3, 5]
+    assert page.attribution["explained"] == ["margin", 3, 5]
     metrics = ("deletion", "insertion", "abpc", "localization")
     pixels = np.kron(mask, np.ones((12, 12))) > 0
     found = probes.faithfulness(model, x, wanted, target, metrics, pixels)
@@ -109,11 +110,11 @@ def test_nothing_is_made_twice_and_the_model_stays_as_it_was(
     ran: list[int] = []
     handle = model.module.register_forward_pre_hook(lambda *_: ran.append(1))
     run(page, attribution_method="relevance")
-    run(page, attribution_kind="class", attribution_class=2)
+    run(page, explained=2)
     new = len(ran)
     assert new > 0
-    run(page, attribution_kind="predicted")
-    run(page, attribution_kind="class")
+    run(page, explained=None)
+    run(page, explained=2)
     handle.remove()
     assert len(ran) == new
     assert state_of(model.module) == before
@@ -151,10 +152,13 @@ def test_what_does_not_apply_says_why_and_the_others_go_on(page: vw.Inspector):
     assert states(page)["attention_flow"] == "failed"
     assert "145 tokens are too many" in page.attribution["notes"][0]
     assert states(page)["rollout"] == "made"
-    run(page, attribution_kind="class", attribution_class=99, attribution_method="grad_cam")
+    with pytest.raises(traitlets.TraitError, match="class 99 is out of range: valid are 0 to 11"):
+        page.explained = 99
+    page.explained_classes = []  # as before the model was asked
+    run(page, explained=99, attribution_method="grad_cam")
     assert "out of range" in page.attribution["notes"][0]
     assert states(page)["rollout"] == "made"  # it knows no class
-    run(page, attribution_settings={"grad_cam": {"variant": "none"}}, attribution_kind="predicted")
+    run(page, attribution_settings={"grad_cam": {"variant": "none"}}, explained=None)
     assert "variant" in page.attribution["notes"][0]
 
 
@@ -199,6 +203,103 @@ def test_words_say_what_the_numbers_do():
     assert trust(0.3, [0.0, 0.2], 0.05).startswith("Better than each of 2 random maps here")
     assert "But the edge detector, which knows no model, does" in trust(0.3, [0.0, 0.2], 0.4)
     assert trust(np.nan, [0.0], 0.1) == trust(0.3, [], 0.1) == ""
+    small = trust(0.00031, [-0.0002, 0.0001], None)  # of a thousand classes, nothing known
+    assert "its area between is 0.00031, and theirs −0.00020 to 0.00010" in small
+    assert trust(0.0, [0.0], None).endswith("is 0.00, and of 1 random maps 0.00 to 0.00.")
+
+
+def test_words_over_images_need_an_interval_without_zero():
+    """Breaks when chance passes for a difference, or the better is called the worse."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.3, 12)
+    chance = rng.normal(0, 0.3, 12)
+    unknown = np.full(12, np.nan)
+    assert "not to be told from a random map" in trust_over(noise, chance, unknown)
+    assert ": better than a random map" in trust_over(chance + 0.5, chance, unknown)
+    said = trust_over(chance + 0.5, chance, chance + 0.9)
+    assert "worse than the edge detector, which knows no model" in said
+    assert said.startswith("Over 12 images its area between is ")
+    assert trust_over(np.array([0.5, np.nan]), np.zeros(2), np.zeros(2)) == ""
+    few = trust_over(np.full(5, 0.5), np.zeros(5), np.zeros(5))
+    assert few.endswith("0.50 [0.50, 0.50]; these are too few images to say more.")
+
+
+def test_tests_over_all_images_are_those_of_the_probes(
+    page: vw.Inspector, model: vw.VisionModel, scenes: list
+):
+    """Breaks when an image is missing, counted twice, or measured with another one's map."""
+    run(page, attribution_over="all images", attribution_methods=["relevance"],
+        attribution_method="relevance")  # fmt: skip
+    images = [model.batch(scene.image) for scene in scenes]
+    wanted = probes.faithfulness_over(
+        model,
+        images,
+        probes.relevance,
+        None,
+        ("deletion", "insertion", "abpc"),
+    )
+    found = page.attribution_curves
+    assert (found["over"], found["images"]) == ("all images", 2)
+    assert found["names"] == ["relevance", "random map", "edge detector"]
+    for kind in ("deletion", "insertion"):
+        curve = wanted.curves[kind]
+        np.testing.assert_allclose(unpack(found[kind])[0], curve.mean, atol=1e-4)
+        ends = unpack(found[f"{kind}_ends"])[0]
+        np.testing.assert_allclose(ends, [curve.low, curve.high], atol=1e-4)
+    table = page.faithfulness_table()
+    score = wanted.scores["abpc"]
+    columns = ["abpc", "abpc_low", "abpc_high"]
+    np.testing.assert_allclose(
+        table.loc["relevance", columns], [score.mean, score.low, score.high], atol=1e-4
+    )
+    random = [
+        probes.faithfulness(model, x, probes.random_map(model, x, None, seed)).scores["abpc"]
+        for seed, x in enumerate(images)
+    ]
+    assert table.loc["random map", "abpc"] == pytest.approx(np.mean(random), abs=1e-4)
+    assert found["words"][0].startswith("Over 2 images its area between is")
+    ran: list[int] = []
+    handle = model.module.register_forward_pre_hook(lambda *_: ran.append(1))
+    run(page, image_index=1, attribution_step=3)  # its maps are there; so is the step's picture
+    assert page.attribution_picture["step"] == 3
+    handle.remove()
+    assert not ran
+
+
+def test_any_target_is_explained(page: vw.Inspector, model: vw.VisionModel, scenes: list):
+    """Breaks when a likeness or a function reaches a method as something else."""
+
+    def difference(scores):
+        return scores[0, 4] - scores[0, 2]
+
+    image, other = (model.batch(scene.image) for scene in scenes)
+    page.set_trait("attribution_methods", ["relevance"])
+    page.set_trait("attribution_method", "relevance")
+    for explained, target in (
+        (("embedding", 1), ("embedding", other)),
+        (("probability", None), ("probability", None)),
+        (difference, difference),
+    ):
+        run(page, explained=explained)
+        wanted = probes.relevance(model, image, target)
+        np.testing.assert_allclose(unpack(page.attribution["values"]), wanted.values, atol=1e-6)
+        assert page.attribution_list["target"] == wanted.target.words
+        assert page.attribution_list["score"] == pytest.approx(wanted.score, rel=1e-4)
+        page.attribution_running = False
+
+
+def test_more_measures_are_those_of_the_probes(
+    page: vw.Inspector, model: vw.VisionModel, scenes: list
+):
+    """Breaks when a measure that makes maps of its own makes those of another method."""
+    measures = ["max_sensitivity", "randomization"]
+    run(page, attribution_methods=["relevance"], attribution_method="relevance",
+        attribution_measures=measures)  # fmt: skip
+    image = model.batch(scenes[0].image)
+    wanted = probes.faithfulness(model, image, probes.relevance, None, measures)
+    row = page.faithfulness_table().loc["relevance"]
+    for name in ("max_sensitivity", "randomization"):
+        assert row[name] == pytest.approx(wanted.scores[name], abs=1e-3)
 
 
 def test_a_map_is_averaged_over_cells():

@@ -192,6 +192,15 @@ def test_the_keyboard_ends_it_and_what_was_made_stays(model: vw.VisionModel, sce
     table = vw.compare(model, scenes, {"mine": interrupted})
     assert list(table.maps) == [("demo", 0, "mine")]
     assert table.compare_rows[1]["maps"][0]["note"] == "stopped before it was made"
+    told: list[tuple[int, int]] = []
+
+    def enough(done: int, total: int) -> bool:
+        told.append((done, total))
+        return done < 2
+
+    table = vw.compare(model, scenes, ("rollout", "grad_cam"), progress=enough)
+    assert told == [(1, 4), (2, 4)]
+    assert list(table.maps) == [("demo", 0, "rollout"), ("demo", 0, "grad_cam")]
 
 
 def test_it_is_linked_with_a_page_both_ways(model: vw.VisionModel, scenes: list):

@@ -185,10 +185,10 @@ def test_a_curve_is_stopped_between_two_of_its_steps(page: vw.Inspector, monkeyp
 def test_another_class_is_another_answer(page: vw.Inspector):
     """Breaks when the target does not reach the probes, or an answer of another class stays."""
     done(page, "exact")
-    page.heads_target = 7
+    page.explained = 7
     assert page.wait(60)
     said = page.heads_importance
-    assert said["target"] == 7
+    assert said["explained"] == 7
     assert said["done"] == 0
     assert said["words"].startswith("class 7")
     gradients = vw.probes.head_gradients(page.model, SCENES[0].image, 7)
@@ -196,11 +196,30 @@ def test_another_class_is_another_answer(page: vw.Inspector):
     done(page, "exact")
     whole = vw.probes.ablate_heads(page.model, SCENES[0].image, 7).metric("logit")
     np.testing.assert_allclose(page.number("logit"), whole, rtol=1e-4, atol=1e-6)
-    page.heads_target = None
+    page.explained = None
     assert page.wait(60)
     assert page.heads_importance["done"] == 6  # what was measured is held
-    with pytest.raises(Exception, match="valid are 0 to 11, or None"):
-        page.heads_target = 12
+    with pytest.raises(Exception, match="class 12 is out of range: valid are 0 to 11"):
+        page.explained = 12
+
+
+def test_heads_are_measured_by_any_target(page: vw.Inspector):
+    """Breaks when a margin, a likeness or a function reaches the probes as something else."""
+    image, other = (page.model.batch(scene.image) for scene in SCENES[:2])
+
+    def difference(scores):
+        return scores[0, 4] - scores[0, 2]
+
+    for explained, target in (
+        (("margin", 4, 2), ("margin", 4, 2)),
+        (("embedding", 1), ("embedding", other)),
+        (difference, difference),
+    ):
+        page.explained = explained
+        assert page.wait(60)
+        wanted = vw.probes.head_gradients(page.model, image, target)
+        assert page.heads_importance["words"] == wanted.targets[0].words
+        np.testing.assert_allclose(page.number("first_order"), wanted.values, rtol=1e-4, atol=1e-6)
 
 
 def test_numbers_that_are_there_run_nothing(page: vw.Inspector):

@@ -12,7 +12,7 @@ def state_of(module: nn.Module) -> tuple:
             for name, part in module.named_modules()
         ],
         [
-            (name, p.requires_grad, p.grad is None, p._version)
+            (name, p.requires_grad, p.grad is None, None if p.is_inference() else p._version)
             for name, p in module.named_parameters()
         ],
         [(name, tuple(vars(part))) for name, part in module.named_modules()],

@@ -47,7 +47,7 @@ def test_lines_are_those_of_the_result():
     with pytest.raises(IndexError, match="layers 0 to 1"):
         plots.hop_profile(HopProfile(sums, sums), 2)
     each = np.random.default_rng(1).random((2, 4, 3, 5))
-    curve = PruningCurve(each, np.array([0, 2, 4, 6]), (), ())
+    curve = PruningCurve(each, np.array([0, 2, 4, 6]), (), (), 0, 0.0)
     [mark] = curve.show("accuracy").marks
     assert np.allclose(mark.y, each[..., 4].mean(axis=2))
     assert mark.x.tolist() == [0, 2, 4, 6]

@@ -22,7 +22,8 @@ from vit_widgets.probes import (
     pruning_curve,
     screen_heads,
 )
-from vit_widgets.probes.ablation import METRICS, jensen_shannon
+from vit_widgets.probes.ablation import METRICS
+from vit_widgets.probes.effects import jensen_shannon
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +256,23 @@ def test_stopped_or_failed_it_keeps_what_it_has_and_leaves_nothing(images):
     assert state_of(module) == before
 
 
+def test_the_table_has_a_row_for_each_part_the_most_important_first(images):
+    """Breaks when rows and numbers are not of the same head, or neurons say another layer."""
+    module = plain()
+    found = ablate_heads(module, images, labels=LABELS)
+    table = found.table()
+    assert table.columns.tolist() == ["layer", "head", *METRICS]
+    assert [tuple(row) for row in table[["layer", "head"]].to_numpy()] == found.ranked()
+    for row in table.itertuples():
+        assert np.allclose(list(row)[3:], found.values[row.layer, row.head])
+    assert found.table("accuracy")["accuracy"].abs().is_monotonic_decreasing
+    neurons = ablate_neurons(module, images, layer=1, neurons=[3, 7]).table()
+    assert set(zip(neurons["layer"], neurons["neuron"], strict=True)) == {(1, 3), (1, 7)}
+    blocks = ablate_blocks(module, images).table()
+    assert sorted(blocks["layer"]) == [0, 1, 2]
+    assert "head" not in blocks
+
+
 def test_wrong_input_is_said_in_a_sentence(images):
     """Breaks when a mistake is taken for something else."""
     module = plain()
@@ -268,10 +286,60 @@ def test_wrong_input_is_said_in_a_sentence(images):
         ablate_heads(module, images, mode="none")
     with pytest.raises(ValueError, match="each of the 3 images"):
         ablate_heads(module, images, labels=[1, 2])
+    with pytest.raises(ValueError, match=r"label 5 of image 1 is out of range: .* classes 0 to 4"):
+        ablate_heads(module, images, labels=[0, 5, -1])
+    with pytest.raises(ValueError, match="different shapes"):
+        pruning_curve(module, [images[0], images[1, :, :16]], np.ones((3, 4)))
     with pytest.raises(ValueError, match="classes 0 to 4"):
         ablate_heads(module, images, target=5)
     with pytest.raises(ValueError, match="metric 'loss' is not known"):
         ablate_heads(module, images, heads=[(0, 0)]).metric("loss")
+
+
+def without_finite_scores() -> nn.Module:
+    """A model whose head holds a NaN."""
+    module = plain()
+    module.head.bias.data[2] = torch.nan
+    return module
+
+
+def quantised() -> nn.Module:
+    """A model whose linear layers have integers for weights."""
+    return torch.ao.quantization.quantize_dynamic(plain().float(), {nn.Linear}, dtype=torch.qint8)
+
+
+def inference_only() -> nn.Module:
+    """A model whose weights know of no gradients."""
+    with torch.inference_mode():
+        return plain()
+
+
+NAN, NO_SCORES = "'head.bias' holds NaN", "no .image, class. scores"
+UNUSUAL = {  # how it is made, why it cannot be silenced, and why not differentiated
+    "NaN scores": (without_finite_scores, NAN, NAN),
+    "no head": (lambda: plain(num_classes=0), NO_SCORES, NO_SCORES),
+    "quantised": (quantised, None, "quantised parts; open the float module"),
+    "inference only": (inference_only, None, "made in torch.inference_mode"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.ao is on its way elsewhere
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_an_unusual_model_is_silenced_or_refused_with_the_reason(name, images):
+    """Breaks when a model that can be run is refused, or one that cannot is a traceback."""
+    make, silenced, differentiated = UNUSUAL[name]
+    module = make()
+    before, images = state_of(module), images.to(next(module.parameters()).dtype)
+    silencing = (ablate_heads, ablate_blocks, lambda *a: pruning_curve(*a, np.ones((3, 4))))
+    refusals = dict.fromkeys(silencing, silenced)
+    refusals |= {head_gradients: differentiated, screen_heads: differentiated}
+    for probe, reason in refusals.items():
+        if reason is None:
+            assert np.isfinite(probe(module, images).metric("logit")).all()
+        else:
+            with pytest.raises(ValueError, match=reason):
+                probe(module, images)
+        assert state_of(module) == before
 
 
 def test_derivatives_are_those_of_finite_differences(images):
@@ -357,6 +425,49 @@ def test_a_curve_begins_with_the_model_and_ends_with_biases(images):
     few = pruning_curve(module, images, importance, steps=4)
     assert few.heads.tolist() == [0, 3, 6, 9, 12]
     assert np.allclose(few.values[:, 1, :4], curve.values[:, 3, :4], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [plain, lambda: spread(Net(Attention(between=nn.LayerNorm(16)), Attention()))],
+    ids=["resumed", "in full"],
+)
+def test_a_curve_counts_every_block_that_it_runs(make, images):
+    """Breaks when a forward is not counted, or one that was answered from memory is."""
+    module, ran = make(), []
+    importance = ablate_heads(module, images).metric("logit")  # its trial is not of the curve
+    for block in module.blocks:
+        block.attn.qkv.register_forward_hook(lambda _m, args, _o: ran.append(len(args[0])))
+    curve = pruning_curve(module, images, importance, at_once=2)
+    assert curve.evaluations == sum(ran) > 0
+    assert curve.forwards == curve.evaluations / len(module.blocks)
+
+
+def test_a_curve_says_what_is_left(images):
+    """Breaks when the sentence or the table has other numbers than the curve."""
+    module = plain()
+    importance = ablate_heads(module, images).metric("logit")
+    curve = pruning_curve(module, images, importance, steps=6, labels=LABELS)
+    least = curve.each[1, :, :, 4]
+    changes = least[2] - least[0]
+    said = str(curve)
+    assert said.startswith(
+        f"Without the 4 least important of 12 heads accuracy is {least[2].mean():.3f}"
+    )
+    assert f"all of them {least[0].mean():.3f}: a change of {changes.mean():+.3f} " in said
+    assert f"± {changes.std(ddof=1) / math.sqrt(3):.3f}, the standard error over 3 images" in said
+    assert said.endswith(f"most important it is {curve.metric('accuracy')[0, 2]:.3f}.")
+    assert "(none in any of 3 images)" in curve.in_words(0)
+    assert "the 2 least important" in curve.in_words(3, "logit")  # the step below
+    table = curve.table()
+    assert np.allclose(table["logit"]["least"], curve.metric("logit")[1])
+    assert table.index.tolist() == curve.heads.tolist()
+    stopped = pruning_curve(module, images, importance, progress=lambda *_: False)
+    assert "is not known" in str(stopped)
+    assert "stopped after 1 of 26 steps" in str(stopped)
+    one = pruning_curve(module, images[:1], importance, steps=2)
+    assert "probability" in str(one)
+    assert "of one image" in one.in_words(6)
 
 
 def test_on_the_demo_a_few_heads_carry_the_prediction():

@@ -36,13 +36,24 @@ def test_scores_are_a_table():
     assert table["abpc"].tolist() == [0.5, 0.1]
     assert table["iou"].isna().all()
     assert table.index.name == "map"
+    page.attribution_curves = {
+        "image_index": 0,
+        "over": "all images",
+        "names": ["mine", "random map"],
+        "scores": [{"abpc": 0.5, "iou": 0.4}, {"abpc": 0.1}],
+        "ends": [{"abpc": [0.4, 0.6]}, {}],
+    }
+    table = page.faithfulness_table()
+    assert list(table.columns) == ["abpc", "abpc_low", "abpc_high", "iou"]
+    assert table.loc["mine"].tolist() == [0.5, 0.4, 0.6, 0.4]
+    assert page.attribution_curves["scores"][0] == {"abpc": 0.5, "iou": 0.4}  # as it was
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"attribution_kind": "logit"},
-        {"attribution_class": -1},
+        {"attribution_over": "some images"},
+        {"explained": -1},
         {"attribution_measures": ["deletion"]},
         {"attribution_step": -2},
         {"attribution": {"image_index": 0, "values": np.zeros(4)}},

@@ -5,6 +5,7 @@ import re
 import pytest
 import traitlets
 
+from vit_widgets.widgets.explained import Explained
 from vit_widgets.widgets.head_dashboard import HeadPairs
 from vit_widgets.widgets.inspector_page import TOKEN_TABS
 from vit_widgets.widgets.token_page import TokenPage
@@ -16,9 +17,8 @@ NO_SETTING = {
     "scatter_going": "what runs",
     "clusters_measuring": "what runs",
     "heads_running": "what runs",
-    "heads_classes": "names that the model has",
+    "explained_classes": "names that the model has",
     "attribution_running": "what runs",
-    "attribution_classes": "names that the model has",
     "heads": "those of heads_selected in the layer in view",
 }
 OTHER_VALUES = {
@@ -27,6 +27,7 @@ OTHER_VALUES = {
     traitlets.Float: lambda trait: 0.5,
     traitlets.Enum: lambda trait: [one for one in trait.values if one != trait.default_value][-1],
     traitlets.Dict: lambda trait: {"occlusion": {"fill": "blur"}},
+    Explained: lambda trait: ("margin", 2, 1),
     HeadPairs: lambda trait: [[0, 1]],
     traitlets.List: lambda trait: another_list(trait._trait),
     traitlets.Unicode: lambda trait: "random",

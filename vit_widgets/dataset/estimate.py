@@ -16,8 +16,8 @@ from torch import nn
 from vit_widgets.dataset.scores import scorer
 from vit_widgets.dataset.sources import BATCH_SIZE, Batch
 from vit_widgets.dataset.top_images import TopState, state_bytes
-from vit_widgets.dataset.wording import duration, size
 from vit_widgets.models import VisionModel, load
+from vit_widgets.wording import duration, size
 
 _ROUNDS = 3
 

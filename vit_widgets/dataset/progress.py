@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TextIO, TypeAlias
+from typing import TypeAlias
 
-from vit_widgets.dataset.wording import duration
-
-_LINES = 30.0  # seconds between lines where a line cannot be written over
-_REFRESH = 0.2
+from vit_widgets.wording import duration
 
 
 @dataclass(frozen=True)
@@ -79,44 +75,3 @@ class Clock:
         rate = now / max(time.monotonic() - self._start, 1e-9) if now else 0.0
         remaining = (self._total - images) / rate if self._total is not None and rate else None
         return Progress(images, self._total, rate, remaining, unreadable)
-
-
-class Line:
-    """Writes the progress as one line that is written over, or as a line now and then to a file.
-
-    Parameters
-    ----------
-    stream
-        Where to; default: the standard error as it is when something is written.
-    """
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream, self._last, self._width = stream, -_LINES, 0
-
-    def __call__(self, progress: object) -> None:
-        """Write the progress, unless it was written just now."""
-        now = time.monotonic()
-        if now - self._last >= (_REFRESH if self._over else _LINES):
-            self._last = now
-            self._write(str(progress), end="" if self._over else "\n")
-
-    def close(self, said: str) -> None:
-        """Write the last line."""
-        self._write(said, end="\n")
-
-    @property
-    def _out(self) -> TextIO:
-        return self._stream or sys.stderr
-
-    @property
-    def _over(self) -> bool:
-        """Whether a line can be written over: on a terminal and in a notebook."""
-        return self._out.isatty() or type(self._out).__module__.startswith("ipykernel")
-
-    def _write(self, said: str, end: str) -> None:
-        if self._over:
-            self._out.write("\r" + said.ljust(self._width) + end)
-            self._width = len(said)
-        else:
-            self._out.write(said + end)
-        self._out.flush()

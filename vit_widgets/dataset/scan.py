@@ -16,13 +16,14 @@ from torch import nn
 
 from vit_widgets.dataset import engines, fingerprints, spans
 from vit_widgets.dataset.index import About, NeuronIndex, write, writing
-from vit_widgets.dataset.progress import Clock, Line, Report
+from vit_widgets.dataset.progress import Clock, Report
 from vit_widgets.dataset.scores import Reduce, Scorer, scorer
 from vit_widgets.dataset.sources import Indexed, Source, open_source
 from vit_widgets.dataset.spans import Span
 from vit_widgets.dataset.tally import Tally
 from vit_widgets.dataset.top_images import MAX_IMAGES
 from vit_widgets.models import VisionModel, load
+from vit_widgets.progress_line import ProgressLine
 
 _ENGINES = {"local": engines.local, "ray": engines.ray}
 
@@ -151,7 +152,7 @@ class _Run:
     def through(
         self, steps: Generator[Tally], tally: Tally, progress: bool | Report
     ) -> NeuronIndex:
-        line = Line() if progress is True else None
+        line = ProgressLine() if progress is True else None
         report = line or progress or None
         clock = Clock(self._images(tally), None if self.length is None else _size(self.whole))
         saved, stopped = time.monotonic(), ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,30 +11,39 @@ import numpy as np
 from vit_widgets.inspector.attribution_maps import (
     BASELINES,
     BASIC,
-    RANDOM_MAPS,
-    Asked,
     AttributionMaps,
     Failed,
     MapTask,
     MeasureTask,
     Task,
-    mean_scores,
     on_cells,
-    trust,
 )
+from vit_widgets.inspector.attribution_tests import Tested, basic, tests_of_one, tests_over
+from vit_widgets.inspector.explained import class_names
 from vit_widgets.inspector.places import box
 from vit_widgets.inspector.tokens import Submit, TokenDesk, TokenSource
 from vit_widgets.jobs import exiting
 from vit_widgets.models import Grid
-from vit_widgets.probes import ATTRIBUTIONS, Faithfulness, PatchMap, PixelMap
+from vit_widgets.probes import ATTRIBUTIONS, PatchMap, PixelMap
 from vit_widgets.probes.attribution.methods import AttributionMethod
-from vit_widgets.probes.leaderboard import CELLS
 from vit_widgets.widgets import Attributions
 from vit_widgets.widgets.base import READY
+from vit_widgets.widgets.explained import spelled
 from vit_widgets.widgets.maps import token_axis
+
+RANDOM_MAPS = 5
+"""Random maps that a map of one image is compared with; over all images it is one for each."""
 
 # How often a long map says how far it is, in seconds.
 _EVERY = 0.2
+
+# How often means over images are made anew while there are more to come, in seconds.
+_PATIENCE = 1.0
+
+_NO_CLASSES = (
+    "This model returns no class scores: explain the likeness to an image, or a function of what "
+    "it returns."
+)
 
 
 class AttributionDesk(TokenDesk[Attributions]):
@@ -45,22 +54,20 @@ class AttributionDesk(TokenDesk[Attributions]):
 
     def __init__(self, page: Attributions, source: TokenSource, submit: Submit) -> None:
         super().__init__(page, source, submit)
-        model = source.cache.model
-        self._maps = AttributionMaps(
-            model, lambda index: source.of_image(index).images[:1], self._cells
-        )
+        self._maps = AttributionMaps(source)
         self._partial: dict[MapTask, PatchMap | PixelMap] = {}
-        self._told = 0.0
+        self._told = self._shown = 0.0
+        self._classes = class_names(source.cache)
+        page.publish(explained_classes=self._classes)
 
     # --- a selection becomes a request ----------------------------------------------------------
 
     def observe(self) -> None:
         """Answer every change of the selection from now on."""
-        target = ["attribution_kind", "attribution_class", "attribution_against"]
         wanted = ["attribution_method", "attribution_methods", "attribution_settings"]
-        measured = ["attribution_measures", "attribution_running", "token_mask"]
+        measured = ["attribution_measures", "attribution_over", "attribution_running", "token_mask"]
         self._page.observe(lambda _change: self.answer(), ["image_index", "layer"])
-        self._page.observe(lambda _change: self._ask(), [*target, *wanted, *measured])
+        self._page.observe(lambda _change: self._ask(), ["explained", *wanted, *measured])
         self._page.observe(
             lambda _change: self._submit("attribution step", self._publish_picture),
             ["attribution_step", "attribution_curve"],
@@ -74,40 +81,18 @@ class AttributionDesk(TokenDesk[Attributions]):
     def _ask(self) -> None:
         self._submit("attribution", self._work)
 
-    def _publish_layer(self) -> None:
-        super()._publish_layer()
-        self._page.publish(attribution_classes=self._classes())
-
-    def _classes(self) -> list[str]:
-        model, scores = self._source.cache.model, self._source.cache.logits
-        labels = model.labels or ()
-        count = 0 if scores is None else int(scores.shape[-1])
-        return [labels[at] if at < len(labels) else f"class {at}" for at in range(count)]
-
-    def _cells(self, image_index: int) -> Grid:
-        """Cells on which maps are compared: the model's patches, where they are known."""
-        cache = self._source.of_image(image_index)
-        axis = cache.placement.axis
-        if axis is not None and axis.grid is not None:
-            return axis.grid
-        height, width = cache.images.shape[-2:]
-        return Grid(CELLS, CELLS, (height / CELLS, width / CELLS))
-
     # --- what is wanted -------------------------------------------------------------------------
 
-    def _asked(self) -> Asked:
-        page = self._page
-        kind = page.attribution_kind
-        first = -1 if kind == "predicted" else page.attribution_class
-        return kind, first, page.attribution_against if kind == "margin" else -1
-
-    def _task(self, name: str) -> MapTask:
+    def _task(self, name: str, image_index: int) -> MapTask:
         """Settle what of a map can be chosen."""
-        given = self._page.attribution_settings.get(name, {})
+        page, given = self._page, self._page.attribution_settings.get(name, {})
         chosen = ATTRIBUTIONS[name].chosen(
-            {key: self._page.layer if value == "in view" else value for key, value in given.items()}
+            {key: page.layer if value == "in view" else value for key, value in given.items()}
         )
-        return MapTask(self._page.image_index, self._asked(), name, tuple(chosen.items()))
+        return MapTask(image_index, page.explained, name, tuple(chosen.items()))
+
+    def _in_view(self, name: str) -> MapTask:
+        return self._task(name, self._page.image_index)
 
     def _names(self) -> list[str]:
         """Name the methods that are wanted, in the order in which they are made."""
@@ -115,12 +100,13 @@ class AttributionDesk(TokenDesk[Attributions]):
         wanted = {*page.attribution_methods, page.attribution_method}
         return [name for name in ATTRIBUTIONS if name in wanted]
 
-    def _baselines(self) -> list[MapTask]:
-        index, asked = self._page.image_index, self._asked()
-        drawn = [
-            MapTask(index, asked, BASELINES[0], (("seed", seed),)) for seed in range(RANDOM_MAPS)
-        ]
-        return [*drawn, MapTask(index, asked, BASELINES[1])]
+    def _baselines(self, image_index: int, seeds: Iterable[int]) -> dict[str, list[MapTask]]:
+        explained = self._page.explained
+        drawn = [MapTask(image_index, explained, BASELINES[0], (("seed", seed),)) for seed in seeds]
+        return {
+            BASELINES[0]: drawn,
+            BASELINES[1]: [MapTask(image_index, explained, BASELINES[1])],
+        }
 
     def _measures(self, of: MapTask) -> list[MeasureTask]:
         page = self._page
@@ -132,31 +118,70 @@ class AttributionDesk(TokenDesk[Attributions]):
             found.append(MeasureTask(of, ("localization",), mask))
         return found
 
-    def _tasks(self) -> Iterator[Task]:
-        """Give all that is wanted: maps first, then measures, those of the large map first."""
-        maps = [self._task(name) for name in self._names()]
-        yield from maps
-        chosen = [task for task in maps if task.method == self._page.attribution_method]
-        for task in dict.fromkeys([*chosen, *self._baselines(), *maps]):
-            if task.method in BASELINES:
-                yield task
-            yield from self._measures(task)
+    def _rows_of_one(self) -> dict[str, Tested]:
+        """Name what is measured of the image in view, by method, the baselines last."""
+        rows = {name: [self._in_view(name)] for name in self._names()}
+        rows |= self._baselines(self._page.image_index, range(RANDOM_MAPS))
+        return {
+            name: {task: self._measures(task) for task in tasks} for name, tasks in rows.items()
+        }
+
+    def _rows_over(self) -> Mapping[str, Tested]:
+        """Name what is measured of all images: for each a map of every method."""
+        found: dict[str, dict[MapTask, list[MeasureTask]]] = {}
+        for image in range(max(1, len(self._page.image_names))):
+            tasks = {name: [self._task(name, image)] for name in self._names()}
+            # chance differs from image to image, so that it averages out
+            for name, [task] in {**tasks, **self._baselines(image, [image])}.items():
+                found.setdefault(name, {})[task] = self._measures(task)
+        return found
+
+    def _tasks(self) -> list[Task]:
+        """Give all that is wanted: maps in view, then measures, those of the large map first."""
+        page = self._page
+        maps = [self._in_view(name) for name in self._names()]
+        first = [task for task in maps if task.method == page.attribution_method]
+        tasks: list[Task] = [*maps]
+        if page.attribution_over == "this image":
+            rows = self._rows_of_one()
+            tested = {task: some for row in rows.values() for task, some in row.items()}
+            baselines = [task for task in tested if task.method in BASELINES]
+            for task in dict.fromkeys([*first, *baselines, *maps]):
+                tasks += tested[task]
+            return tasks
+        every = self._rows_over().values()
+        for of_image in zip(*(row.items() for row in every), strict=True):
+            for _, some in of_image:
+                tasks += some
+        return tasks
 
     # --- and is made, one at a time -------------------------------------------------------------
 
     def _work(self) -> None:
         """Do one thing and come again, so that whatever is asked meanwhile goes first."""
-        tasks = list(self._tasks())
-        missing = [task for task in tasks if self._maps.known(task) is None]
+        tasks = self._tasks()
+        missing = [task for task in tasks if not self._done(task)]
         going = bool(missing) and self._page.attribution_running
         self._publish(len(tasks) - len(missing), len(tasks), missing[0] if going else None)
         if not going:
             return
         task = missing[0]
+        if isinstance(task, MeasureTask) and self._maps.known(task.of) is None:
+            task = task.of
         found = self._maps.run(task, lambda done, total: self._goes_on(task, done, total))
         if isinstance(task, MapTask) and isinstance(found, (PatchMap, PixelMap)):
             self._partial = {task: found}
         self._ask()
+
+    def _done(self, task: Task) -> bool:
+        """Whether nothing is to be made: of the image in view whole, of others as numbers."""
+        if isinstance(task, MapTask):
+            return self._maps.known(task) is not None
+        if self._maps.numbers(task) is None:
+            return False
+        here = task.of.image_index == self._page.image_index and task.metrics == BASIC
+        shown = here and task.of.method not in BASELINES
+        return not shown or self._maps.known(task) is not None
 
     def _goes_on(self, task: Task, done: int, total: int) -> bool:
         """Say how far a task is, and whether it is wanted still."""
@@ -167,17 +192,21 @@ class AttributionDesk(TokenDesk[Attributions]):
             page.publish(
                 status={**READY, "state": "working", "text": words, "progress": done / total}
             )
-        return page.attribution_running and self._wanted() and task in set(self._tasks())
+        return page.attribution_running and self._wanted(task)
 
-    def _wanted(self) -> bool:
-        return self._page.shows(Attributions) and not exiting()
+    def _wanted(self, task: Task) -> bool:
+        if not self._page.shows(Attributions) or exiting():
+            return False
+        tasks = self._tasks()
+        return task in tasks or any(
+            isinstance(one, MeasureTask) and one.of == task for one in tasks
+        )
 
     # --- and a result becomes traits ------------------------------------------------------------
 
     def _publish(self, done: int, total: int, running: Task | None) -> None:
         page = self._page
-        index, asked = page.image_index, list(self._asked())
-        about = {"image_index": index, "asked": asked}
+        about = {"image_index": page.image_index, "explained": spelled(page.explained)}
         status = dict(READY)
         if running is not None:
             status |= {"state": "working", "text": _words(running), "progress": done / total}
@@ -185,17 +214,30 @@ class AttributionDesk(TokenDesk[Attributions]):
             status=status,
             attribution_list={**about, **self._listed(done, total, running)},
             attribution={**about, **self._large()},
-            attribution_curves={**about, **self._curves()},
         )
+        every = page.attribution_over == "all images"
+        now = time.monotonic()
+        if not every or running is None or now - self._shown > _PATIENCE:
+            tests = {**about, "over": page.attribution_over, **self._tests()}
+            page.publish(attribution_curves=tests)
+            self._shown = time.monotonic()
         self._publish_picture()
 
+    def _tests(self) -> dict[str, Any]:
+        if self._page.attribution_over == "this image":
+            return tests_of_one(self._maps, self._rows_of_one())
+        try:
+            return tests_over(self._maps, self._rows_over())
+        except ValueError as error:  # images of different grids
+            return {"notes": [str(error)]}
+
     def _listed(self, done: int, total: int, running: Task | None) -> dict[str, Any]:
-        grid = self._cells(self._page.image_index)
+        grid = self._maps.grid(self._page.image_index)
         names = self._names()
         values = np.full((len(ATTRIBUTIONS), grid.rows, grid.cols), np.nan)
         methods, target, score = [], "", None
         for at, (name, method) in enumerate(ATTRIBUTIONS.items()):
-            task = self._task(name)
+            task = self._in_view(name)
             found = self._map(task)
             if isinstance(found, (PatchMap, PixelMap)):
                 values[at] = on_cells(found, grid)
@@ -213,13 +255,18 @@ class AttributionDesk(TokenDesk[Attributions]):
             "running": "" if running is None else _words(running),
             "done": done,
             "total": total,
-            "note": "" if self._classes() else "This model returns no class scores.",
+            "note": "" if self._classes else _NO_CLASSES,
         }
 
     def _target_words(self) -> str:
-        kind, first, other = self._asked()
-        names = [f"class {one}" for one in (first, other) if one >= 0]
-        return " against ".join(names) if names else f"the {kind} class"
+        """Name what is explained before a map says it."""
+        explained = self._page.explained
+        if explained is None:
+            return "the class that is predicted"
+        if callable(explained):
+            return f"the function {spelled(explained)}"
+        kind, *numbers = explained if isinstance(explained, tuple) else ("class", explained)
+        return f"{kind} {', '.join('predicted' if one is None else str(one) for one in numbers)}"
 
     def _map(self, task: MapTask) -> PatchMap | PixelMap | Failed | None:
         """Give a map, or as much of it as there was time for."""
@@ -235,7 +282,7 @@ class AttributionDesk(TokenDesk[Attributions]):
         name = self._page.attribution_method
         if name not in ATTRIBUTIONS:
             return {"method": name, "notes": [f"There is no method {name!r}."]}
-        task = self._task(name)
+        task = self._in_view(name)
         found, about = self._map(task), {"method": name, "settings": dict(task.settings)}
         if found is None:
             return about
@@ -252,67 +299,11 @@ class AttributionDesk(TokenDesk[Attributions]):
             "notes": [*_residual(found), *found.notes],
         }
 
-    def _curves(self) -> dict[str, Any]:
-        """Collect what is measured of every map that is made, the baselines last."""
-        *drawn, edges = self._baselines()
-        rows = {name: [self._task(name)] for name in self._names()}
-        rows |= {BASELINES[0]: drawn, BASELINES[1]: [edges]}
-        measured = {name: [self._scores(task) for task in tasks] for name, tasks in rows.items()}
-        of_random = [one["abpc"] for one in measured[BASELINES[0]] if "abpc" in one]
-        of_edges = measured[BASELINES[1]][0].get("abpc")
-        curves = {name: [self._basic(task) for task in tasks] for name, tasks in rows.items()}
-        known = [one for some in curves.values() for one in some if one is not None]
-        fractions = known[0].curves["deletion"].fractions if known else np.empty(0)
-        drawings = {
-            kind: np.array([_mean_curve(some, kind, len(fractions)) for some in curves.values()])
-            for kind in ("deletion", "insertion")
-        }
-        return {
-            "names": list(rows),
-            "fractions": fractions.tolist(),
-            **drawings,
-            "scores": [mean_scores([one for one in some if one]) for some in measured.values()],
-            "words": [
-                "" if name in BASELINES else trust(some[0].get("abpc", np.nan), of_random, of_edges)
-                for name, some in measured.items()
-            ],
-            "notes": ["; ".join(self._notes(tasks[0])) for tasks in rows.values()],
-            "pictures": sum(
-                one.params["pictures"]
-                for tasks in rows.values()
-                for task in tasks
-                for measure in self._measures(task)
-                if isinstance(one := self._maps.known(measure), Faithfulness)
-            ),
-        }
-
-    def _basic(self, task: MapTask) -> Faithfulness | None:
-        found = self._maps.known(MeasureTask(task, BASIC))
-        return found if isinstance(found, Faithfulness) and "deletion" in found.curves else None
-
-    def _scores(self, task: MapTask) -> dict[str, float]:
-        found = [self._maps.known(measure) for measure in self._measures(task)]
-        return {
-            name: score
-            for one in found
-            if isinstance(one, Faithfulness)
-            for name, score in one.scores.items()
-        }
-
-    def _notes(self, task: MapTask) -> list[str]:
-        """Say why a map is not measured, or what to know of its measures."""
-        if isinstance(self._maps.known(task), Failed):
-            return []  # said of the map itself
-        found = [self._maps.known(measure) for measure in self._measures(task)]
-        said = [one.reason for one in found if isinstance(one, Failed)]
-        said += [note for one in found if isinstance(one, Faithfulness) for note in one.notes]
-        return list(dict.fromkeys(said))
-
     def _publish_picture(self) -> None:
         """Show the picture at a step of a curve; it costs no forward."""
         page = self._page
         name, curve, step = page.attribution_method, page.attribution_curve, page.attribution_step
-        found = self._basic(self._task(name)) if name in ATTRIBUTIONS else None
+        found = basic(self._maps, self._in_view(name)) if name in ATTRIBUTIONS else None
         if found is None or step < 0:
             page.publish(attribution_picture={})
             return
@@ -320,7 +311,7 @@ class AttributionDesk(TokenDesk[Attributions]):
         page.publish(
             attribution_picture={
                 "image_index": page.image_index,
-                "asked": list(self._asked()),
+                "explained": spelled(page.explained),
                 "method": name,
                 "curve": curve,
                 "step": step,
@@ -339,7 +330,7 @@ def _about(
 ) -> dict[str, Any]:
     """Describe a method for the page."""
     forwards, backwards = method.cost(grid.size, **dict(task.settings))
-    cost = f"{forwards} forward{'s' * (forwards > 1)}"
+    cost = f"{forwards} run{'s' * (forwards > 1)}"
     state = "waiting" if wanted else "off"
     if found is not None:
         state = "failed" if isinstance(found, Failed) else "made"
@@ -348,7 +339,7 @@ def _about(
         "words": method.words,
         "about": method.about,
         "target": method.target,
-        "cost": f"{cost}, {backwards} back" if backwards else cost,
+        "cost": f"{cost} + {backwards} back" if backwards else cost,
         "state": state,
         "note": found.reason if isinstance(found, Failed) else "",
         "settings": [
@@ -365,11 +356,6 @@ def _about(
             for one in method.settings
         ],
     }
-
-
-def _mean_curve(found: list[Faithfulness | None], kind: str, steps: int) -> np.ndarray:
-    known = [one.curves[kind].scores for one in found if one is not None]
-    return np.mean(known, axis=0) if known else np.full(steps, np.nan)
 
 
 def _residual(found: PatchMap | PixelMap) -> list[str]:

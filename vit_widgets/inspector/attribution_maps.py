@@ -1,34 +1,34 @@
-"""Maps of an image and what is measured of them: made once, and kept while there is room."""
+"""Maps of images and what is measured of them: made once, and kept while there is room."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from vit_widgets import probes
-from vit_widgets.models import Grid, VisionModel
+from vit_widgets.inspector.explained import target_of
+from vit_widgets.inspector.tokens import TokenSource
+from vit_widgets.models import Grid
 from vit_widgets.probes.faithfulness.units import cells_of
+from vit_widgets.probes.leaderboard import CELLS
 from vit_widgets.probes.maps import PatchMap, PixelMap
 from vit_widgets.probes.progress import Progress
 
-RANDOM_MAPS = 5
-"""Random maps that every map is compared with."""
-
 BASELINES = ("random map", "edge detector")
-
-_MOST_KEPT = 256  # maps and measures; one of 224 x 224 pixels takes about half a MB
-
-_AT_ONCE = 8  # pictures in one forward: how long it takes to hear a stop
 
 BASIC = ("deletion", "insertion", "abpc", "confidence")
 """Measured together: they share most of their pictures."""
 
-Asked: TypeAlias = tuple[str, int, int]
-"""What is explained: the kind, the class, and the other class of a margin; -1 for none."""
+_REMADE = frozenset({"max_sensitivity", "randomization"})  # these make maps of their own
+
+_MOST_IMAGES = 4  # whose maps are kept; one of 224 x 224 pixels takes about half a MB
+
+_MOST_KEPT = 256  # maps and measures of one image
+
+_AT_ONCE = 8  # pictures in one forward: how long it takes to hear a stop
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class MapTask:
 
     Attributes
     ----------
-    image_index, asked
-        Of which image, and what of it.
+    image_index, explained
+        Of which image, and what of it (:class:`~vit_widgets.widgets.explained.Explains`).
     method
         A key of :data:`vit_widgets.probes.ATTRIBUTIONS`, or one of `BASELINES`.
     settings
@@ -46,7 +46,7 @@ class MapTask:
     """
 
     image_index: int
-    asked: Asked
+    explained: Any
     method: str
     settings: tuple[tuple[str, Any], ...] = ()
 
@@ -84,24 +84,34 @@ class Failed:
 class AttributionMaps:
     """Makes maps and measures them.
 
+    Maps are kept of the images that were looked at last, numbers of all.
+
     Parameters
     ----------
-    model
-        Of which.
-    batch
-        Gives an image as the model takes it, (1, channels, height, width).
-    grid
-        Gives the cells on which the maps of an image are compared.
+    source
+        The images.
     """
 
-    model: VisionModel
-    batch: Callable[[int], Any]
-    grid: Callable[[int], Grid]
-    _kept: dict[Hashable, Any] = field(default_factory=dict)
+    source: TokenSource
+    _kept: dict[int, dict[Task, Any]] = field(default_factory=dict)
+    _numbers: dict[MeasureTask, probes.Faithfulness | Failed] = field(default_factory=dict)
 
     def known(self, task: Task) -> Any:
-        """Give what came of a task, a map or its measures; ``None`` before it is done."""
-        return self._kept.get(task)
+        """Give what came of a task, a map or its measures; ``None`` where it is not kept."""
+        return self._kept.get(_image(task), {}).get(task)
+
+    def numbers(self, task: MeasureTask) -> probes.Faithfulness | Failed | None:
+        """Give what was measured, perhaps without its picture; ``None`` before it is."""
+        return self._numbers.get(task)
+
+    def grid(self, image_index: int) -> Grid:
+        """Give the cells on which maps are compared: the model's patches, where they are known."""
+        cache = self.source.of_image(image_index)
+        axis = cache.placement.axis
+        if axis is not None and axis.grid is not None:
+            return axis.grid
+        height, width = cache.images.shape[-2:]
+        return Grid(CELLS, CELLS, (height / CELLS, width / CELLS))
 
     def run(self, task: Task, progress: Progress) -> Any:
         """Do a task and keep what comes of it; ended by `progress`, nothing is kept.
@@ -125,42 +135,64 @@ class AttributionMaps:
         except (ValueError, IndexError, TypeError, RuntimeError) as error:
             found = Failed(str(error))
         if not ended:
-            self._kept[task] = found
-            while len(self._kept) > _MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
+            self._keep(task, found)
         return found
 
+    def _keep(self, task: Task, found: Any) -> None:
+        if isinstance(task, MeasureTask):
+            light = replace(found, _subject=None) if not isinstance(found, Failed) else found
+            self._numbers[task] = light
+        image = _image(task)
+        own = self._kept.pop(image, {})
+        self._kept[image] = own  # the latest comes last
+        own[task] = found
+        if len(own) > _MOST_KEPT:
+            del own[next(iter(own))]
+        if len(self._kept) > _MOST_IMAGES:
+            del self._kept[next(iter(self._kept))]
+
     def _made(self, task: MapTask, progress: Progress) -> PatchMap | PixelMap:
-        image, settings = self.batch(task.image_index), dict(task.settings)
+        cache, settings = self.source.of_image(task.image_index), dict(task.settings)
+        image = cache.images[:1]
         if task.method == "random map":
-            return probes.random_map(self.model, image, **settings)
+            return probes.random_map(cache.model, image, **settings)
         if task.method == "edge detector":
-            return probes.edge_map(self.model, image)
+            return probes.edge_map(cache.model, image)
         method = probes.ATTRIBUTIONS[task.method]
-        return method(self.model, image, target_of(task.asked), progress, **settings)
+        target = target_of(task.explained, self.source)
+        return method(cache.model, image, target, progress, **settings)
 
     def _measured(self, task: MeasureTask, progress: Progress) -> probes.Faithfulness | Failed:
         of, found = task.of, self.known(task.of)
         if not isinstance(found, (PatchMap, PixelMap)):
             return found if isinstance(found, Failed) else Failed("the map was not made")
-        image, grid = self.batch(of.image_index), self.grid(of.image_index)
+        cache, grid = self.source.of_image(of.image_index), self.grid(of.image_index)
+        image = cache.images[:1]
         size = (int(image.shape[-2]), int(image.shape[-1]))
         mask = None
         if task.mask is not None:
             marked = np.frombuffer(task.mask[0], np.uint8).reshape(task.mask[1]) > 0
             mask = np.append(marked.ravel(), False)[cells_of(grid, size)]
         return probes.faithfulness(
-            self.model, image, found, target_of(of.asked), task.metrics, mask,
+            cache.model, image, _again(of) if _REMADE & {*task.metrics} else found,
+            target_of(of.explained, self.source), task.metrics, mask,
             progress=progress, grid=grid, batch_size=_AT_ONCE,
         )  # fmt: skip
 
 
-def target_of(asked: Asked) -> Any:
-    """Give the target as probes take it."""
-    kind, first, other = asked
-    if kind == "margin":
-        return ("margin", first, other)
-    return first if kind == "class" else None
+def _image(task: Task) -> int:
+    return task.image_index if isinstance(task, MapTask) else task.of.image_index
+
+
+def _again(task: MapTask) -> Callable[..., PatchMap | PixelMap]:
+    """Make a map like this of other pictures and other models."""
+    settings = dict(task.settings)
+    if task.method == "random map":
+        return lambda model, image, _target: probes.random_map(model, image, **settings)
+    if task.method == "edge detector":
+        return lambda model, image, _target: probes.edge_map(model, image)
+    method = probes.ATTRIBUTIONS[task.method]
+    return lambda model, image, target: method(model, image, target, **settings)
 
 
 def on_cells(found: PatchMap | PixelMap, grid: Grid) -> np.ndarray:
@@ -187,55 +219,3 @@ def on_cells(found: PatchMap | PixelMap, grid: Grid) -> np.ndarray:
 def _pixels(found: PixelMap) -> Grid:
     rows, cols = found.values.shape
     return Grid(rows, cols, (1, 1))
-
-
-def mean_scores(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Average scores of several maps, by name."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: float(np.mean([row.get(name, np.nan) for row in rows])) for name in names}
-
-
-def trust(area: float, of_random: Sequence[float], of_edges: float | None) -> str:
-    """Say how far a map can be trusted on this picture, from its area between the two orders.
-
-    Parameters
-    ----------
-    area
-        Of the map, ``abpc``.
-    of_random
-        Those of random maps.
-    of_edges
-        That of the edge detector; ``None`` where it is not known.
-
-    Examples
-    --------
-    >>> trust(0.02, [-0.05, 0.06], None)[:47]
-    'No better than a random order here: its area be'
-    >>> trust(0.73, [-0.05, 0.06], 0.2)[-46:]
-    'edge detector, which knows no model, has 0.20.'
-    """
-    if not of_random or not math.isfinite(area):
-        return ""
-    low, high = (_two(end) for end in (min(of_random), max(of_random)))
-    count = len(of_random)
-    if area <= max(of_random):
-        said = (
-            f"No better than a random order here: its area between is {_two(area)}, and of {count} "
-            f"random maps {low} to {high}."
-        )
-    else:
-        said = (
-            f"Better than each of {count} random maps here: its area between is {_two(area)}, and "
-            f"theirs {low} to {high}."
-        )
-    if of_edges is None or not math.isfinite(of_edges):
-        return said
-    if of_edges >= area > max(of_random):
-        return (
-            f"{said} But the edge detector, which knows no model, does as well: {_two(of_edges)}."
-        )
-    return f"{said} The edge detector, which knows no model, has {_two(of_edges)}."
-
-
-def _two(number: float) -> str:
-    return f"{number:.2f}".replace("-", "−")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from torch import nn
 
-from vit_widgets.dataset.progress import Line
-from vit_widgets.dataset.wording import duration
 from vit_widgets.inspector import opening
 from vit_widgets.inspector.compared_maps import Method, Subject, cell, made, measured, row, subject
 from vit_widgets.models import VisionModel
 from vit_widgets.probes import ATTRIBUTIONS, Faithfulness, PatchMap, PixelMap, random_map
 from vit_widgets.probes.faithfulness.averages import Interval, interval
+from vit_widgets.probes.progress import Progress, watching
 from vit_widgets.probes.target import Target
 from vit_widgets.widgets import CompareMaps
 
@@ -28,9 +26,6 @@ RANDOM = "random map"
 
 Place: TypeAlias = tuple[str, int, str]
 """Of a map: the names of the model and of the method, and between them the image."""
-
-_PATIENCE = 1.0  # seconds before anything is said of the progress
-_FIRST = 3  # steps that say little of how long the others take: a model is slow at first
 
 
 class MapComparison(CompareMaps):
@@ -100,6 +95,7 @@ def compare(
     models: Mapping[str, str | nn.Module | VisionModel] | None = None,
     *,
     faithfulness: bool = False,
+    progress: bool | Progress = True,
     **view: Any,
 ) -> MapComparison:
     """Lay maps of several methods beside each other, image by image, and model by model.
@@ -123,13 +119,16 @@ def compare(
         curves of the score when the lowest and when the highest patches are replaced first
         (:func:`vit_widgets.probes.faithfulness`, ``"abpc"``). It costs about 40 more forwards a
         map.
+    progress
+        Told of (done, total) maps and tests, and ends the work by returning ``False``; ``True``: a
+        line of text where it takes longer than a second; ``False``: nobody.
     **view
         ``colormap``, ``opacity``, and every other trait of :class:`MapComparison`.
 
     Returns
     -------
     MapComparison
-        Stopped by the keyboard, with the maps that were made.
+        Stopped by `progress` or by the keyboard, with the maps that were made.
 
     Raises
     ------
@@ -161,37 +160,37 @@ def compare(
     columns = _methods(methods)
     read, names = opening.pictures(first, images)
     places = [(name, at) for at in range(len(read)) for name in opened]
-    line = _Progress(len(places) * (len(columns) + (len(columns) + 1) * faithfulness))
     maps: dict[Place, PatchMap | PixelMap] = {}
     tests: dict[Place, Faithfulness] = {}
     rows: list[dict[str, Any]] = []
     stopped = False
-    for name, at in places:
-        seen: dict[str, PatchMap | PixelMap | str] = {}
-        said: dict[str, Faithfulness | str] = {}
-        of = Subject(opened[name], reason=_STOPPED)
-        try:
-            if not stopped:
-                of = subject(opened[name], read[at])
-                for key, method in columns.items():
-                    seen[key] = made(of, method, key, target)
-                    line.step()
-                if faithfulness and not of.reason:
-                    seen[RANDOM] = random_map(of.model, of.batch, seed=at)
-                    for key, found in seen.items():
-                        if not isinstance(found, str):
-                            said[key] = measured(of, found, target, at)
-                        line.step()
-        except KeyboardInterrupt:
-            stopped = True  # what there is, is the answer, and it says so
-        known = {key: one for key, one in seen.items() if not isinstance(one, str)}
-        maps |= {(name, at, key): one for key, one in known.items() if key in columns}
-        tests |= {
-            (name, at, key): one for key, one in said.items() if isinstance(one, Faithfulness)
-        }
-        cells = [cell(of, seen.get(key, _STOPPED), said.get(key)) for key in columns]
-        rows.append({**row(of, at, list(opened).index(name)), "maps": cells})
-    line.close()
+    total = len(places) * (len(columns) + (len(columns) + 1) * faithfulness)
+    done = 0
+    with watching(progress, "comparing", "maps and tests" if faithfulness else "maps") as told:
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            if told(done, total) is False:
+                raise KeyboardInterrupt  # ended as by the keyboard
+
+        for name, at in places:
+            seen: dict[str, PatchMap | PixelMap | str] = {}
+            said: dict[str, Faithfulness | str] = {}
+            of = Subject(opened[name], reason=_STOPPED)
+            try:
+                if not stopped:
+                    of = subject(opened[name], read[at])
+                    _fill(seen, said, of, columns, target, at if faithfulness else None, step)
+            except KeyboardInterrupt:
+                stopped = True  # what there is, is the answer, and it says so
+            known = {key: one for key, one in seen.items() if not isinstance(one, str)}
+            maps |= {(name, at, key): one for key, one in known.items() if key in columns}
+            tests |= {
+                (name, at, key): one for key, one in said.items() if isinstance(one, Faithfulness)
+            }
+            cells = [cell(of, seen.get(key, _STOPPED), said.get(key)) for key in columns]
+            rows.append({**row(of, at, list(opened).index(name)), "maps": cells})
     means = [_means(tests, name, columns, at) for at, name in enumerate(opened)] if tests else []
     return MapComparison(
         maps,
@@ -217,30 +216,26 @@ def compare(
 _STOPPED = "stopped before it was made"
 
 
-class _Progress:
-    """Says how many maps are made and measured, once that takes a while."""
-
-    def __init__(self, total: int) -> None:
-        self._done, self._total, self._line = 0, total, Line()
-        self._start = time.monotonic()
-        self._said = False
-
-    def step(self) -> None:
-        """Count one more."""
-        self._done += 1
-        passed = time.monotonic() - self._start
-        if passed > _PATIENCE:
-            self._said = True
-            said = f"{self._done} of {self._total} maps and tests"
-            if self._done > _FIRST:
-                said += f", {duration(passed * (self._total - self._done) / self._done)} left"
-            self._line(said)
-
-    def close(self) -> None:
-        """Say how long it took, if anything was said."""
-        if self._said:
-            passed = duration(time.monotonic() - self._start)
-            self._line.close(f"{self._done} of {self._total} maps and tests in {passed}")
+def _fill(
+    seen: dict[str, PatchMap | PixelMap | str],
+    said: dict[str, Faithfulness | str],
+    of: Subject,
+    methods: Mapping[str, Method],
+    target: Target,
+    seed: int | None,
+    step: Callable[[], None],
+) -> None:
+    """Make the maps of a picture, and measure them where there is a seed for it."""
+    for key, method in methods.items():
+        seen[key] = made(of, method, key, target)
+        step()
+    if seed is None or of.reason:
+        return
+    seen[RANDOM] = random_map(of.model, of.batch, seed=seed)
+    for key, found in seen.items():
+        if not isinstance(found, str):
+            said[key] = measured(of, found, target, seed)
+        step()
 
 
 def _methods(methods: Sequence[str] | Mapping[str, Method]) -> dict[str, Method]:

@@ -14,10 +14,12 @@ from scipy import stats
 from vit_widgets import probes
 from vit_widgets.activations import ActivationCache
 from vit_widgets.inspector.altered import of_pixels
+from vit_widgets.inspector.explained import target_of
 from vit_widgets.inspector.tokens import TokenSource
 from vit_widgets.models import VisionModel
 from vit_widgets.probes.ablation import METRICS, Ablation, ranked
 from vit_widgets.probes.head_statistics import STATISTICS
+from vit_widgets.probes.target import Target
 
 SCREENED = 0.1
 """Share of the heads that are silenced after a screen."""
@@ -43,8 +45,8 @@ class HeadQuestion:
         Those that are measured.
     over
         The same in words.
-    target
-        Class; ``None`` for the predicted one.
+    explained
+        As of :class:`~vit_widgets.widgets.explained.Explains`.
     labels
         The right class of each of `images`; empty if not known.
     """
@@ -52,7 +54,7 @@ class HeadQuestion:
     image_index: int
     images: tuple[int, ...]
     over: str
-    target: int | None
+    explained: Any
     labels: tuple[int, ...]
 
     @property
@@ -63,7 +65,7 @@ class HeadQuestion:
     @property
     def effects(self) -> Hashable:
         """What the importance of heads depends on."""
-        return (self.images, self.target, self.labels)
+        return (self.images, self.explained, self.labels)
 
 
 class HeadMeasures:
@@ -86,7 +88,7 @@ class HeadMeasures:
         self._statistics: dict[Hashable, np.ndarray] = {}
         self._hops: dict[int, np.ndarray] = {}
         self._batches: dict[int, torch.Tensor] = {}
-        self._gradients: dict[tuple[int, int | None], tuple[np.ndarray, str]] = {}
+        self._gradients: dict[tuple[int, Any], tuple[np.ndarray, str]] = {}
         self._exact: dict[Hashable, tuple[str, Ablation]] = {}
 
     @property
@@ -153,6 +155,10 @@ class HeadMeasures:
 
     # --- what they matter -------------------------------------------------------------------------
 
+    def target(self, asked: HeadQuestion) -> Target:
+        """Give what is explained as probes take it."""
+        return target_of(asked.explained, self._source)
+
     def batch(self, images: Sequence[int]) -> torch.Tensor:
         """Give images as the model takes them.
 
@@ -187,17 +193,17 @@ class HeadMeasures:
         ValueError
             Where no gradient flows, or heads cannot be told apart.
         """
-        missing = [one for one in asked.images if (one, asked.target) not in self._gradients]
+        missing = [one for one in asked.images if (one, asked.explained) not in self._gradients]
         some = missing[:AT_ONCE]
         if some:
-            found = probes.head_gradients(self.model, self.batch(some), asked.target)
+            found = probes.head_gradients(self.model, self.batch(some), self.target(asked))
             for image, each, target in zip(some, found.each, found.targets, strict=True):
-                self._gradients[image, asked.target] = (each, target.words)
+                self._gradients[image, asked.explained] = (each, target.words)
         return len(missing) > len(some)
 
     def first_order(self, asked: HeadQuestion) -> tuple[np.ndarray | None, int, str]:
         """Give the mean over what is measured (layer, head), of how many images, and of what."""
-        keys = [(one, asked.target) for one in asked.images]
+        keys = [(one, asked.explained) for one in asked.images]
         found = [self._gradients[key] for key in keys if key in self._gradients]
         if not found:
             return None, 0, ""
@@ -230,7 +236,7 @@ class HeadMeasures:
         going = probes.head_ablations(
             self.model,
             self.batch(asked.images),
-            asked.target,
+            self.target(asked),
             heads=heads,
             labels=np.array(asked.labels) if asked.labels else None,
         )

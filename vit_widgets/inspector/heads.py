@@ -11,6 +11,7 @@ import numpy as np
 from vit_widgets import probes
 from vit_widgets.activations import AttentionRecord
 from vit_widgets.inspector.attention import layer_maps
+from vit_widgets.inspector.explained import class_names
 from vit_widgets.inspector.head_measures import (
     AT_ONCE,
     STEPS,
@@ -24,6 +25,7 @@ from vit_widgets.probes.ablation import METRICS
 from vit_widgets.probes.head_statistics import STATISTICS
 from vit_widgets.widgets import HeadDashboard
 from vit_widgets.widgets.base import READY
+from vit_widgets.widgets.explained import spelled
 from vit_widgets.widgets.wire import unpack
 
 # What grows is shown as often as this, in seconds.
@@ -32,6 +34,7 @@ _PATIENCE = 0.2
 _NO_ATTENTION = "This model has no attention to look at."
 _NO_MASK = "No object is marked: draw one on the patches, or set page.token_mask."
 _NO_EXACT = "Measured when you ask for it: Exact, or Screen."
+_NO_CLASS = "It is known of a class only, and what is explained has none."
 _NO_LABELS = "The right classes are not known: set page.heads_labels to one class for each image."
 
 
@@ -49,8 +52,7 @@ class HeadDesk(TokenDesk[HeadDashboard]):
         self._refused: dict[Any, str] = {}  # why there is no first order, by what is asked
         self._going: tuple[HeadQuestion, str, Iterator[None]] | None = None
         self._shown_at: dict[str, float] = {}
-        labels = source.cache.model.labels
-        page.publish(heads_classes=[str(one) for one in labels or ()])
+        page.publish(explained_classes=class_names(source.cache))
 
     # --- a selection becomes a request ----------------------------------------------------------
 
@@ -62,7 +64,7 @@ class HeadDesk(TokenDesk[HeadDashboard]):
         page.observe(lambda _change: self._answer_statistics(), ["heads_over", "token_mask"])
         page.observe(
             lambda _change: self._answer_importance(),
-            ["heads_over", "heads_target", "heads_labels"],
+            ["heads_over", "explained", "heads_labels"],
         )
         page.observe(lambda _change: self._answer_patterns(), ["heads_k"])
         page.observe(lambda _change: self._run_changed(), ["heads_running"])
@@ -106,7 +108,7 @@ class HeadDesk(TokenDesk[HeadDashboard]):
             images = tuple(range(max(1, len(page.image_names))))
         labels = page.heads_labels
         right = tuple(labels[one] for one in images) if len(labels) > max(images) else ()
-        return HeadQuestion(page.image_index, images, page.heads_over, page.heads_target, right)
+        return HeadQuestion(page.image_index, images, page.heads_over, page.explained, right)
 
     # --- what heads do ----------------------------------------------------------------------------
 
@@ -222,12 +224,12 @@ class HeadDesk(TokenDesk[HeadDashboard]):
             notes = " · ".join(note for note in exact.notes if "stopped" not in note)
             for metric in METRICS:
                 if np.isnan(exact.metric(metric)).all():
-                    reasons[metric] = _NO_LABELS if metric == "accuracy" else notes
+                    reasons[metric] = _NO_LABELS if metric == "accuracy" else notes or _NO_CLASS
         notes_ = exact.notes if exact is not None else ()
         self._page.publish(
             heads_importance={
                 **asked.about,
-                "target": asked.target,
+                "explained": spelled(asked.explained),
                 "words": words,
                 "values": values,
                 "run": run,
@@ -286,7 +288,7 @@ class HeadDesk(TokenDesk[HeadDashboard]):
         if not ended:
             self._submit("heads step", self._step)
         elif error and run == "curve":
-            about = {**asked.about, "target": asked.target, "note": error}
+            about = {**asked.about, "explained": spelled(asked.explained), "note": error}
             self._page.publish(heads_curve=about)
         elif error:
             self._publish_importance(asked, error)
@@ -331,7 +333,7 @@ class HeadDesk(TokenDesk[HeadDashboard]):
         by, values = ranking
         batch = self._measures.batch(asked.images)
         parts: list[np.ndarray] = []
-        about = {**asked.about, "target": asked.target, "by": by, "total": 0}
+        about = {**asked.about, "explained": spelled(asked.explained), "by": by, "total": 0}
         self._page.publish(heads_removed=0, heads_curve=about)
         chunks = range(0, len(batch), AT_ONCE)
         for chunk, first in enumerate(chunks):
@@ -348,7 +350,7 @@ class HeadDesk(TokenDesk[HeadDashboard]):
                 self._measures.model,
                 batch[first : first + AT_ONCE],
                 values,
-                asked.target,
+                self._measures.target(asked),
                 STEPS,
                 labels=np.array(right) if right else None,
                 progress=progress,

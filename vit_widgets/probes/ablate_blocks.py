@@ -8,17 +8,11 @@ from torch import nn
 
 from vit_widgets.activations.joints import block_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import (
-    Ablation,
-    Kept,
-    Measure,
-    Step,
-    checked_labels,
-    removed,
-    sweeping,
-    swept,
-)
+from vit_widgets.probes.ablation import Ablation
+from vit_widgets.probes.effects import Measure, checked_labels
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.silencing import Kept, removed
+from vit_widgets.probes.sweep import Step, sweeping, swept
 from vit_widgets.probes.target import Target
 
 
@@ -28,7 +22,7 @@ def ablate_blocks(
     target: Target = None,
     *,
     labels: object = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 32,
 ) -> Ablation:
     """Let each block alone hand on what it is given, and measure what the model loses.

@@ -8,20 +8,15 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from vit_widgets.activations.joints import Joint, Joints, head_joints, seeing_joints
+from vit_widgets.activations.joint import Joint, Joints
+from vit_widgets.activations.joints import head_joints
+from vit_widgets.activations.seeing_joints import seeing_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import (
-    Ablation,
-    Kept,
-    Measure,
-    Step,
-    checked_labels,
-    in_batches,
-    silenced,
-    sweeping,
-    swept,
-)
+from vit_widgets.probes.ablation import Ablation
+from vit_widgets.probes.effects import Measure, checked_labels
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.silencing import Kept, silenced
+from vit_widgets.probes.sweep import Step, in_batches, sweeping, swept
 from vit_widgets.probes.target import Target
 
 Mode = Literal["zero", "mean"]
@@ -35,7 +30,7 @@ def ablate_heads(
     heads: Iterable[tuple[int, int]] | None = None,
     *,
     labels: object = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 32,
 ) -> Ablation:
     """Silence each head alone, run the model on, and measure what it loses.
@@ -57,8 +52,9 @@ def ablate_heads(
     labels
         The right class of each image, for the accuracy.
     progress
-        Told (done, total) after every layer of some images; ends it by returning ``False``. An
-        interrupt ends it as well; what was measured is returned.
+        ``True`` writes how far it is where it takes longer than a second, ``False`` does not. A
+        function is told (done, total) after every layer of some images, and ends it by returning
+        ``False``. An interrupt ends it as well; what was measured is returned.
     at_once
         Images in a batch, heads times images.
 

@@ -9,18 +9,11 @@ from torch import nn
 
 from vit_widgets.activations.joints import neuron_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import (
-    Ablation,
-    Kept,
-    Measure,
-    Step,
-    checked_labels,
-    in_batches,
-    silenced,
-    sweeping,
-    swept,
-)
+from vit_widgets.probes.ablation import Ablation
+from vit_widgets.probes.effects import Measure, checked_labels
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.silencing import Kept, silenced
+from vit_widgets.probes.sweep import Step, in_batches, sweeping, swept
 from vit_widgets.probes.target import Target
 
 _BEFORE_A_REPORT = 64  # neurons
@@ -34,7 +27,7 @@ def ablate_neurons(
     target: Target = None,
     *,
     labels: object = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 32,
 ) -> Ablation:
     """Silence each neuron of a layer alone, and measure what the model loses.

@@ -11,14 +11,15 @@ import numpy as np
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.one_thread import one_thread
 from vit_widgets.probes.patch_tokens import patch_tokens
+from vit_widgets.probes.result import Result
 
 Of = Literal["patches", "prefix", "all"]
 
 _LEAST = {False: 2, True: 4}  # samples that the biased and the unbiased measure need
 
 
-@dataclass(frozen=True)
-class CKA:
+@dataclass(frozen=True, repr=False)
+class CKA(Result):
     """How alike layers are: see :func:`cka`.
 
     Attributes

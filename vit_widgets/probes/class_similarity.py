@@ -10,13 +10,14 @@ import numpy as np
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.patch_tokens import patch_tokens
+from vit_widgets.probes.result import Result
 
 CLASS = "class"
 QUARTILES = (0.25, 0.5, 0.75)
 
 
-@dataclass(frozen=True)
-class ClassSimilarity:
+@dataclass(frozen=True, repr=False)
+class ClassSimilarity(Result):
     """Cosine of the class token to the patches: see :func:`class_similarity`.
 
     Attributes

@@ -12,6 +12,7 @@ from scipy.spatial import distance
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.patch_tokens import checked_layer, patch_tokens
+from vit_widgets.probes.result import Result
 
 NOISE, OTHER = -1, -2
 """In `clusters`: a patch of an object in no cluster, and a patch of no object."""
@@ -23,8 +24,8 @@ LEAST = 3
 """Tokens that make a cluster, and the fewest that an object can have (Nguyen et al. 2022)."""
 
 
-@dataclass(frozen=True)
-class Clustering:
+@dataclass(frozen=True, repr=False)
+class Clustering(Result):
     """Clusters of the tokens of some objects: see :func:`clustering`.
 
     Attributes
@@ -55,8 +56,8 @@ class Clustering:
     cluster_ratio: float
 
 
-@dataclass(frozen=True)
-class ClusterMetrics:
+@dataclass(frozen=True, repr=False)
+class ClusterMetrics(Result):
     """How well objects come apart in each layer: see :func:`cluster_metrics`.
 
     Attributes
@@ -120,8 +121,8 @@ class ClusterMetrics:
         return importlib.import_module("vit_widgets.plots").cluster_metrics(self, altered)
 
 
-@dataclass(frozen=True)
-class PatchClusters:
+@dataclass(frozen=True, repr=False)
+class PatchClusters(Result):
     """Clusters of all patches of an image: see :func:`patch_clusters`.
 
     Attributes

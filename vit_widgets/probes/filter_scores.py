@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.local_view import checked_embedding
+from vit_widgets.probes.result import Result
 
 Score = Literal["contrast", "strength", "separation"]
 
 
-@dataclass(frozen=True)
-class FilterScores:
+@dataclass(frozen=True, repr=False)
+class FilterScores(Result):
     """One number a filter: see :func:`filter_scores`.
 
     Attributes

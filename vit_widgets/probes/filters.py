@@ -10,10 +10,11 @@ from torch import nn
 
 from vit_widgets.activations.embedding import patch_embedding
 from vit_widgets.models import VisionModel, load
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class Filters:
+@dataclass(frozen=True, repr=False)
+class Filters(Result):
     """Filters of a patch embedding: see :func:`filters`.
 
     Attributes

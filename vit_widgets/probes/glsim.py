@@ -13,10 +13,11 @@ from vit_widgets.activations.final_norm import final_norm, normed
 from vit_widgets.models import Grid
 from vit_widgets.probes.patch_box import patch_box
 from vit_widgets.probes.patch_tokens import PatchTokens, patch_tokens
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class GLSim:
+@dataclass(frozen=True, repr=False)
+class GLSim(Result):
     """What :func:`glsim` finds.
 
     Attributes

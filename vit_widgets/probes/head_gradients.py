@@ -10,15 +10,19 @@ import torch
 from torch import nn
 
 from vit_widgets.activations.gradients import check_gradients_flow
-from vit_widgets.activations.joints import Joint, Joints, head_joints
+from vit_widgets.activations.joint import Joint, Joints
+from vit_widgets.activations.joints import head_joints
 from vit_widgets.activations.trials import remembered
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import Kept, Measure, keep, ranked
+from vit_widgets.probes.ablation import ranked
+from vit_widgets.probes.effects import Measure
+from vit_widgets.probes.result import Result
+from vit_widgets.probes.silencing import Kept, keep
 from vit_widgets.probes.target import ReadOut, Target
 
 
-@dataclass(frozen=True)
-class HeadGradients:
+@dataclass(frozen=True, repr=False)
+class HeadGradients(Result):
     """How the target answers to a factor on each head: see :func:`head_gradients`.
 
     Attributes

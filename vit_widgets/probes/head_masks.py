@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from vit_widgets.activations import ActivationCache, AttentionRecord
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class HeadMasks:
+@dataclass(frozen=True, repr=False)
+class HeadMasks(Result):
     """What :func:`head_masks` finds.
 
     Attributes

@@ -13,6 +13,7 @@ from torch import nn
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.one_thread import one_thread
+from vit_widgets.probes.result import Result
 
 Method = Literal["pca", "autoencoder"]
 
@@ -23,8 +24,8 @@ _BATCH = 32
 _MOST = 250_000_000  # values of all maps together: 1 GB
 
 
-@dataclass(frozen=True)
-class HeadPatterns:
+@dataclass(frozen=True, repr=False)
+class HeadPatterns(Result):
     """Maps of heads, their places in the plane and their clusters: see :func:`head_patterns`.
 
     Attributes

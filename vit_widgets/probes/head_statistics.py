@@ -9,10 +9,11 @@ import numpy as np
 
 from vit_widgets.activations import ActivationCache, AttentionRecord
 from vit_widgets.models import Grid, TokenAxis
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class HeadStatistics:
+@dataclass(frozen=True, repr=False)
+class HeadStatistics(Result):
     """One number for each head: see :func:`head_statistics`.
 
     Attributes

@@ -14,11 +14,12 @@ from vit_widgets.activations import capture
 from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.head_statistics import STATISTICS, head_statistics
 from vit_widgets.probes.hop_profile import Hops, hop_profile
-from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.progress import Progress, watching
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class HeadSummary:
+@dataclass(frozen=True, repr=False)
+class HeadSummary(Result):
     """Mean and spread of what heads do: see :func:`head_summary`.
 
     Attributes
@@ -72,7 +73,7 @@ def head_summary(
     masks: Iterable[np.ndarray] | None = None,
     metric: Hops = "chebyshev",
     *,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 8,
 ) -> HeadSummary:
     """Measure what heads do over many images, read a few at a time.
@@ -88,8 +89,8 @@ def head_summary(
     metric
         As of :func:`hop_profile`.
     progress
-        Told (done, total) after every few images, the total being 0 where `images` has no length;
-        ends it by returning ``False``. An interrupt ends it as well.
+        As of :func:`ablate_heads`; told after every few images, the total being 0 where `images`
+        has no length.
     at_once
         Images in a batch.
 
@@ -118,22 +119,25 @@ def head_summary(
     truth = itertools.repeat(None) if masks is None else iter(masks)
     pictures, statistics, hops = iter(images), _Running(), _Running()
     notes: tuple[str, ...] = ()
-    try:
-        while some := list(itertools.islice(pictures, at_once)):
-            of_these = list(itertools.islice(truth, len(some)))
-            if len(of_these) < len(some):
-                msg = f"there are more images than masks, {statistics.count + len(of_these)}"
-                raise ValueError(msg)
-            cache = capture(model, some, keep=["attention"])
-            for image, mask in enumerate(of_these):
-                found = head_statistics(cache, image, mask)
-                statistics.add(np.stack([getattr(found, name) for name in STATISTICS], axis=-1))
-                hops.add(hop_profile(cache, image, metric).sums)
-            if progress is not None and progress(statistics.count, total) is False:
-                notes = (f"stopped after {statistics.count} images",)
-                break
-    except KeyboardInterrupt:
-        notes = (f"stopped after {statistics.count} images",)
+    with watching(progress, "head_summary", "images") as told:
+        try:
+            while some := list(itertools.islice(pictures, at_once)):
+                of_these = list(itertools.islice(truth, len(some)))
+                if len(of_these) < len(some):
+                    msg = f"there are more images than masks, {statistics.count + len(of_these)}"
+                    raise ValueError(msg)
+                cache = capture(model, some, keep=["attention"])
+                for image, mask in enumerate(of_these):
+                    found = head_statistics(cache, image, mask)
+                    statistics.add(np.stack([getattr(found, name) for name in STATISTICS], axis=-1))
+                    hops.add(hop_profile(cache, image, metric).sums)
+                if told(statistics.count, total) is False:
+                    notes = (f"stopped after {statistics.count} images",)
+                    break
+        except KeyboardInterrupt:
+            if not statistics.count:
+                raise
+            notes = (f"stopped after {statistics.count} images",)
     if not statistics.count:
         msg = "there are no images to measure"
         raise ValueError(msg)

@@ -9,12 +9,13 @@ import numpy as np
 
 from vit_widgets.activations import ActivationCache, AttentionRecord
 from vit_widgets.models import Grid
+from vit_widgets.probes.result import Result
 
 Hops = Literal["chebyshev", "manhattan"]
 
 
-@dataclass(frozen=True)
-class HopProfile:
+@dataclass(frozen=True, repr=False)
+class HopProfile(Result):
     """Attention by the distance in patches: see :func:`hop_profile`.
 
     Attributes

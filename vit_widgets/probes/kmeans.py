@@ -11,10 +11,11 @@ from threadpoolctl import threadpool_limits
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.patch_features import Features, patches_of
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class Segments:
+@dataclass(frozen=True, repr=False)
+class Segments(Result):
     """Segments of some images: see :func:`kmeans`.
 
     Attributes

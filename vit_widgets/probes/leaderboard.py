@@ -13,11 +13,13 @@ import numpy as np
 from torch import nn
 
 from vit_widgets.models import Grid, VisionModel, load
+from vit_widgets.probes import tables
 from vit_widgets.probes.baselines import edge_map, patch_grid, random_map
 from vit_widgets.probes.faithfulness import FaithfulnessOver, faithfulness_over
 from vit_widgets.probes.faithfulness.plan import Method
 from vit_widgets.probes.faithfulness.units import Units
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.scene_truth import seen_shares
 from vit_widgets.probes.target import one_image
 
@@ -43,8 +45,8 @@ LOWER_IS_BETTER = frozenset(
 """Scores of which less is better; of the others more is."""
 
 
-@dataclass(frozen=True)
-class Leaderboard:
+@dataclass(frozen=True, repr=False)
+class Leaderboard(Result):
     """Methods and what their maps are worth: see :func:`leaderboard`.
 
     Attributes
@@ -78,7 +80,7 @@ class Leaderboard:
         ImportError
             Without pandas.
         """
-        pd = _pandas()
+        pd = tables.pandas("`results`")
         rows = {
             method: {
                 (name, part): value
@@ -111,7 +113,7 @@ class Leaderboard:
         ImportError
             Without pandas.
         """
-        pd = _pandas()
+        pd = tables.pandas("`results`")
         assert self._model is not None
         rows: dict[tuple[str, str], dict[str, list[float]]] = {}
         for at, scene in enumerate(self._scenes):
@@ -148,15 +150,6 @@ class Leaderboard:
     def show(self) -> Any:
         """Draw the curves of all methods (:func:`vit_widgets.plots.faithfulness_over`)."""
         return importlib.import_module("vit_widgets.plots").faithfulness_over(self.results)
-
-
-def _pandas() -> Any:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        msg = "the table needs pandas: pip install pandas; `results` has the same numbers"
-        raise ImportError(msg) from error
-    return pd
 
 
 def _density(units: Units, plane: np.ndarray) -> float:

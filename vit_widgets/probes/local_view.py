@@ -10,12 +10,13 @@ import numpy as np
 from vit_widgets.activations import ActivationCache
 from vit_widgets.activations.embedding import Embedded, PatchEmbedding, embedded, patch_embedding
 from vit_widgets.models import Grid, TokenAxis
+from vit_widgets.probes.result import Result
 
 _NO_TOKENS = "the cache kept no tokens; capture(model, images, keep=('attention', 'tokens')) does"
 
 
-@dataclass(frozen=True)
-class LocalView:
+@dataclass(frozen=True, repr=False)
+class LocalView(Result):
     """A filter times a patch: see :func:`local_view`.
 
     Attributes

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from vit_widgets.models import Grid
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import ReadOut
 
 
-@dataclass(frozen=True)
-class PatchMap:
+@dataclass(frozen=True, repr=False)
+class PatchMap(Result):
     """One number for each patch.
 
     Attributes
@@ -71,8 +72,8 @@ class PatchMap:
         return np.ascontiguousarray(_mixed(down.T, *cols).T, dtype=np.float32)
 
 
-@dataclass(frozen=True)
-class PixelMap:
+@dataclass(frozen=True, repr=False)
+class PixelMap(Result):
     """One number for each pixel of the model's input.
 
     Attributes

@@ -10,10 +10,11 @@ import numpy as np
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.one_thread import one_thread
 from vit_widgets.probes.patch_features import Features, patch_features
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class Matching:
+@dataclass(frozen=True, repr=False)
+class Matching(Result):
     """What :func:`matching` finds.
 
     Attributes

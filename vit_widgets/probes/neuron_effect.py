@@ -11,10 +11,11 @@ from torch import nn
 
 from vit_widgets.activations import edit
 from vit_widgets.models import VisionModel, calling, load
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class NeuronEffect:
+@dataclass(frozen=True, repr=False)
+class NeuronEffect(Result):
     """Scores with a neuron scaled: see :func:`neuron_effect`.
 
     Attributes

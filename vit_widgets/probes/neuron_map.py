@@ -10,10 +10,11 @@ import torch
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.models import TokenAxis
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class NeuronMap:
+@dataclass(frozen=True, repr=False)
+class NeuronMap(Result):
     """The map of one neuron on one image: see :func:`neuron_map`.
 
     Attributes
@@ -48,8 +49,8 @@ class NeuronMap:
         return scaled
 
 
-@dataclass(frozen=True)
-class ActiveNeurons:
+@dataclass(frozen=True, repr=False)
+class ActiveNeurons(Result):
     """The neurons that fire most at a token: see :func:`active_at`.
 
     Attributes

@@ -18,6 +18,7 @@ from vit_widgets.probes.patch_features import Features, patch_features
 from vit_widgets.probes.patch_keys import attention_of
 from vit_widgets.probes.patch_tokens import checked_layer, patch_tokens
 from vit_widgets.probes.pca_colors import pca_colors
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.scene_truth import patch_shares
 from vit_widgets.probes.tokencut import cut
 
@@ -37,8 +38,8 @@ _BASELINES = ("middle half", "all patches")
 METHODS = (*_CUTS, _HEAD, _BEST_HEAD, _FOREGROUND, _SEGMENT, _BEST_SEGMENT)
 
 
-@dataclass(frozen=True)
-class ObjectIoU:
+@dataclass(frozen=True, repr=False)
+class ObjectIoU(Result):
     """What :func:`object_iou` finds.
 
     Attributes

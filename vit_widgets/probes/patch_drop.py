@@ -10,6 +10,7 @@ import numpy as np
 
 from vit_widgets.models.geometry import Grid
 from vit_widgets.probes.image_cells import checked_mask, checked_picture, image_cells
+from vit_widgets.probes.result import Result
 
 Which = Literal["random", "salient", "non-salient"]
 
@@ -17,8 +18,8 @@ COVERED = 0.15
 """A cell is of the object when more than this share of its pixels is."""
 
 
-@dataclass(frozen=True)
-class Dropped:
+@dataclass(frozen=True, repr=False)
+class Dropped(Result):
     """A picture with dropped cells: see :func:`drop_patches`.
 
     Attributes

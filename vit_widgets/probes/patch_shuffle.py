@@ -9,10 +9,11 @@ import numpy as np
 
 from vit_widgets.models.geometry import Grid
 from vit_widgets.probes.image_cells import checked_mask, checked_picture, image_cells
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class Shuffled:
+@dataclass(frozen=True, repr=False)
+class Shuffled(Result):
     """A picture in another order: see :func:`shuffle_patches`.
 
     Attributes

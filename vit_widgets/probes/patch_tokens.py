@@ -9,10 +9,11 @@ import torch
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.models import Grid
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class PatchTokens:
+@dataclass(frozen=True, repr=False)
+class PatchTokens(Result):
     """Tokens of one layer and one image: see :func:`patch_tokens`.
 
     Attributes

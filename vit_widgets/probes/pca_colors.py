@@ -12,12 +12,13 @@ from scipy import linalg
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.one_thread import one_thread
 from vit_widgets.probes.patch_features import Features, ImagePatches, patches_of
+from vit_widgets.probes.result import Result
 
 COMPONENTS = 3
 
 
-@dataclass(frozen=True)
-class PCAColors:
+@dataclass(frozen=True, repr=False)
+class PCAColors(Result):
     """Principal components of the patches of some images: see :func:`pca_colors`.
 
     Attributes

@@ -16,6 +16,7 @@ from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.one_thread import one_thread
 from vit_widgets.probes.patch_tokens import checked_layer, patch_tokens
 from vit_widgets.probes.pca_colors import principal_directions
+from vit_widgets.probes.result import Result
 
 Method = Literal["pca", "tsne", "umap"]
 
@@ -29,8 +30,8 @@ _STEP = 25  # iterations between two reports: a fifth of a second for a dozen im
 _NEIGHBOURS = 15  # of UMAP, its own default
 
 
-@dataclass(frozen=True)
-class Projection:
+@dataclass(frozen=True, repr=False)
+class Projection(Result):
     """Tokens of a layer on a plane: see :func:`project`.
 
     Attributes
@@ -87,8 +88,8 @@ class Projection:
         return plots.projection(self, values, page)
 
 
-@dataclass(frozen=True)
-class LayerTokens:
+@dataclass(frozen=True, repr=False)
+class LayerTokens(Result):
     """Tokens of one layer and several images: see :func:`layer_tokens`.
 
     Attributes

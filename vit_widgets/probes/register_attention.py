@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from vit_widgets.activations import ActivationCache
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class RegisterAttention:
+@dataclass(frozen=True, repr=False)
+class RegisterAttention(Result):
     """Attention between prefix tokens and patches: see :func:`register_attention`.
 
     Attributes

@@ -9,26 +9,21 @@ import numpy as np
 from scipy import stats
 from torch import nn
 
-from vit_widgets.activations.joints import Joint, head_joints
+from vit_widgets.activations.joint import Joint
+from vit_widgets.activations.joints import head_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes.ablation import (
-    Ablation,
-    Kept,
-    Measure,
-    Step,
-    checked_labels,
-    in_batches,
-    silenced,
-    sweeping,
-    swept,
-)
+from vit_widgets.probes.ablation import Ablation
+from vit_widgets.probes.effects import Measure, checked_labels
 from vit_widgets.probes.head_gradients import HeadGradients, differentiated
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.result import Result
+from vit_widgets.probes.silencing import Kept, silenced
+from vit_widgets.probes.sweep import Step, in_batches, sweeping, swept
 from vit_widgets.probes.target import ReadOut, Target
 
 
-@dataclass(frozen=True)
-class HeadScreen:
+@dataclass(frozen=True, repr=False)
+class HeadScreen(Result):
     """First-order effects of all heads, and exact ones of the largest: see :func:`screen_heads`.
 
     Attributes
@@ -62,6 +57,11 @@ class HeadScreen:
         exact = self.exact.metric("logit")
         return np.where(np.isnan(exact), self.first_order.values, exact)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be known of these numbers, in sentences."""
+        return self.exact.notes
+
     def ranked(self) -> list[tuple[int, ...]]:
         """List the chosen heads by their exact effects, the largest first."""
         return self.exact.ranked("logit")
@@ -74,7 +74,7 @@ def screen_heads(
     share: float = 0.1,
     *,
     labels: object = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     at_once: int = 32,
 ) -> HeadScreen:
     """Rank all heads to first order, and silence those that come out on top.

@@ -16,6 +16,7 @@ from vit_widgets.activations import Site, read, sites
 from vit_widgets.demo import Scene, Sheet
 from vit_widgets.models import TokenAxis, VisionModel, load
 from vit_widgets.probes.ranks import auc
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.scene_truth import (
     Attribute,
     Kind,
@@ -30,8 +31,8 @@ from vit_widgets.probes.scene_truth import (
 _BATCH = 24  # images in one forward
 
 
-@dataclass(frozen=True)
-class SelectiveCounts:
+@dataclass(frozen=True, repr=False)
+class SelectiveCounts(Result):
     """How many neurons are selective, and how many would be by chance.
 
     Attributes
@@ -64,8 +65,8 @@ class SelectiveCounts:
         return importlib.import_module("vit_widgets.plots").selectivity(self)
 
 
-@dataclass(frozen=True)
-class Selectivity:
+@dataclass(frozen=True, repr=False)
+class Selectivity(Result):
     """How well each neuron tells each attribute: see :func:`selectivity`.
 
     Attributes

@@ -10,10 +10,11 @@ import numpy as np
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.probes.patch_features import Features, patch_features
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class Similarity:
+@dataclass(frozen=True, repr=False)
+class Similarity(Result):
     """How alike the patches are to one token: see :func:`similarity`.
 
     Attributes

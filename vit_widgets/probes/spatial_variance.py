@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from vit_widgets.activations import ActivationCache
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class SpatialVariance:
+@dataclass(frozen=True, repr=False)
+class SpatialVariance(Result):
     """Relative variance of each neuron's map: see :func:`spatial_variance`.
 
     Attributes

@@ -13,6 +13,7 @@ from scipy import stats
 from vit_widgets.activations import ActivationCache
 from vit_widgets.activations.normalizations import Normalizations, normalizations
 from vit_widgets.models import TokenAxis
+from vit_widgets.probes.result import Result
 
 Rule = Literal["mad", "valley"]
 
@@ -24,8 +25,8 @@ _ROUNDING = 1e-5
 _GRID = 512  # points on which a density is looked at
 
 
-@dataclass(frozen=True)
-class TokenNorms:
+@dataclass(frozen=True, repr=False)
+class TokenNorms(Result):
     """Norms of the tokens of each layer: see :func:`token_norms`.
 
     Attributes

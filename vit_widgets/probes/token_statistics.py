@@ -13,13 +13,14 @@ import torch
 from vit_widgets.activations import ActivationCache
 from vit_widgets.activations.normalizations import Normalizations, normalizations
 from vit_widgets.models import TokenAxis
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.token_norms import is_patch
 
 STATISTICS = ("mean", "intra-token variance", "inter-token variance", "magnitude")
 
 
-@dataclass(frozen=True)
-class TokenStatistics:
+@dataclass(frozen=True, repr=False)
+class TokenStatistics(Result):
     """Statistics of the patches of each layer: see :func:`token_statistics`.
 
     Attributes

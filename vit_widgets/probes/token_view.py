@@ -10,11 +10,12 @@ import numpy as np
 from vit_widgets.activations import ActivationCache
 from vit_widgets.activations.embedding import PatchEmbedding
 from vit_widgets.probes.local_view import check_filter, checked_embedding, lies_on
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.view_weights import Heads, owning_head, self_layers, view_weights
 
 
-@dataclass(frozen=True)
-class View:
+@dataclass(frozen=True, repr=False)
+class View(Result):
     """What is seen of the image through a filter: see :func:`global_view`, :func:`token_view`.
 
     Attributes

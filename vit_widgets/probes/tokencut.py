@@ -15,13 +15,14 @@ from vit_widgets.probes.bilateral import bilateral
 from vit_widgets.probes.one_thread import one_thread
 from vit_widgets.probes.patch_box import patch_box
 from vit_widgets.probes.patch_features import Features, patch_features
+from vit_widgets.probes.result import Result
 
 WEAK = 1e-5
 """Weight between patches that are not alike: the graph stays in one piece."""
 
 
-@dataclass(frozen=True)
-class TokenCut:
+@dataclass(frozen=True, repr=False)
+class TokenCut(Result):
     """What :func:`tokencut` and :func:`cut` find.
 
     Attributes

@@ -11,12 +11,13 @@ import numpy as np
 from vit_widgets.activations import ActivationCache, AttentionRecord
 from vit_widgets.models import TokenAxis
 from vit_widgets.probes.one_thread import one_thread
+from vit_widgets.probes.result import Result
 
 Heads = int | Literal["mean", "own"]
 
 
-@dataclass(frozen=True)
-class ViewWeights:
+@dataclass(frozen=True, repr=False)
+class ViewWeights(Result):
     """Weights of patches in the views of tokens: see :func:`view_weights`.
 
     Attributes

@@ -11,8 +11,8 @@ from PIL import Image
 
 from vit_widgets import export
 from vit_widgets.widgets.base import STATIC
+from vit_widgets.widgets.explained import OVER, Explains
 from vit_widgets.widgets.image import HeadsTogether
-from vit_widgets.widgets.token_mask import TokenMask
 from vit_widgets.widgets.traits import Answer, floats
 from vit_widgets.widgets.wire import unpack
 
@@ -29,7 +29,6 @@ IMPORTANCE = ("first_order", *METRICS)
 NUMBERS = (*STATISTICS, *IMPORTANCE, "pattern")
 """Everything that a head can be coloured by."""
 
-OVER = ("this image", "all images")
 RUNS = ("", "exact", "screen", "curve")
 ORDERS = ("most", "least")
 
@@ -57,7 +56,7 @@ class HeadPairs(traitlets.List):  # type: ignore[type-arg]
         return [list(pair) for pair in dict.fromkeys(map(tuple, pairs))]
 
 
-class HeadDashboard(HeadsTogether, TokenMask):
+class HeadDashboard(HeadsTogether, Explains):
     """Numbers of all heads as a matrix, against each other, and as heads go; it asks no model.
 
     Each answer is a dict that says which selection it answers, so that the page recognises one that
@@ -73,10 +72,6 @@ class HeadDashboard(HeadsTogether, TokenMask):
         Which two numbers are drawn against each other.
     heads_over : str
         ``"this image"`` or ``"all images"``: over what everything but the patterns is measured.
-    heads_target : int or None
-        The class that importance is about; ``None``: the one predicted for each image.
-    heads_classes : list of str
-        Names of the classes.
     heads_labels : list of int
         The right class of each image, for the accuracy; may be empty.
     heads_selected : list
@@ -98,13 +93,13 @@ class HeadDashboard(HeadsTogether, TokenMask):
         layer, head), :data:`STATISTICS`; `hops` (layer, head, hop), weight on patches so many hops
         away; `done` of `total` images.
     heads_importance : dict
-        ``{image_index, over, target, words, values, run, done, total, images, evaluations,
+        ``{image_index, over, explained, words, values, run, done, total, images, evaluations,
         forwards, agreement, reasons, note}``: `values` float (number, layer, head),
         :data:`IMPORTANCE`; `words` what is followed; `run` what made the exact ones, `done` of
         `total` steps, `evaluations` of blocks and `forwards` that it took; `agreement` of the first
         order with the exact logit, Spearman's rank correlation.
     heads_curve : dict
-        ``{image_index, over, target, by, values, counts, order, done, total, images, note}``:
+        ``{image_index, over, explained, by, values, counts, order, done, total, images, note}``:
         `values` float (order, metric, step), the orders being :data:`ORDERS`; `counts` of heads
         silenced at each step; `order` pairs (layer, head), the most important first by the number
         `by`.
@@ -118,7 +113,8 @@ class HeadDashboard(HeadsTogether, TokenMask):
 
     Notes
     -----
-    Other attributes are those of :class:`~vit_widgets.widgets.token_mask.TokenMask`.
+    Other attributes are those of :class:`~vit_widgets.widgets.explained.Explains`: it says what
+    importance is about.
 
     Examples
     --------
@@ -132,8 +128,8 @@ class HeadDashboard(HeadsTogether, TokenMask):
     _esm = STATIC / "head_dashboard.js"
     _said = ("layer", "head", "heads_number")
     selection = (
-        'heads_number="{heads_number}", heads_across="{heads_across}", heads_up="{heads_up}", '
-        'heads_over="{heads_over}", heads_target={heads_target}, heads_labels={heads_labels}, '
+        'explained={explained}, heads_number="{heads_number}", heads_across="{heads_across}", '
+        'heads_up="{heads_up}", heads_over="{heads_over}", heads_labels={heads_labels}, '
         'heads_selected={heads_selected}, heads_first="{heads_first}", '
         'heads_removed={heads_removed}, heads_left="{heads_left}", heads_k={heads_k}'
     )
@@ -142,8 +138,6 @@ class HeadDashboard(HeadsTogether, TokenMask):
     heads_across = traitlets.Enum(NUMBERS[:-1], "distance").tag(sync=True)
     heads_up = traitlets.Enum(NUMBERS[:-1], "first_order").tag(sync=True)
     heads_over = traitlets.Enum(OVER, "this image").tag(sync=True)
-    heads_target = traitlets.Int(None, allow_none=True, min=0).tag(sync=True)
-    heads_classes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     heads_labels = traitlets.List(traitlets.Int(min=0)).tag(sync=True)
     heads_selected = HeadPairs("Heads of all layers that are selected.")
     heads_running = traitlets.Enum(RUNS, "").tag(sync=True)
@@ -158,14 +152,14 @@ class HeadDashboard(HeadsTogether, TokenMask):
     )  # fmt: skip
     heads_importance = Answer(
         "What the model loses without each head.", ("image_index",),
-        over="this image", target=None, words="", values=floats("number", "layer", "head"),
+        over="this image", explained=None, words="", values=floats("number", "layer", "head"),
         run="", done=0, total=0, images=0, evaluations=0, forwards=0.0, agreement=None, reasons={},
         note="",
     )  # fmt: skip
     heads_curve = Answer(
         "What is left as heads are silenced together.", ("image_index",),
-        over="this image", target=None, by="", values=floats("order", "metric", "step"), counts=[],
-        order=[], done=0, total=0, images=0, note="",
+        over="this image", explained=None, by="", values=floats("order", "metric", "step"),
+        counts=[], order=[], done=0, total=0, images=0, note="",
     )  # fmt: skip
     heads_patterns = Answer(
         "Which heads look alike.", ("image_index",),
@@ -193,17 +187,6 @@ class HeadDashboard(HeadsTogether, TokenMask):
         self.heads = here if len(here) > 1 else []
         if here and self.head not in here:
             self.head = here[0]
-
-    @traitlets.validate("heads_target")
-    def _known_class(self, proposal: Any) -> int | None:
-        target, classes = proposal["value"], len(self.heads_classes)
-        if target is not None and classes and target >= classes:
-            msg = (
-                f"heads_target {target} is out of range: valid are 0 to {classes - 1}, or None for "
-                "the class that is predicted"
-            )
-            raise traitlets.TraitError(msg)
-        return None if target is None else int(target)
 
     def number(self, name: str) -> np.ndarray | None:
         """Give one of `NUMBERS` for every head, float (layer, head); ``None`` while there is none.

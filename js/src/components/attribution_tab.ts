@@ -6,8 +6,8 @@ import {
   type AttributionPicture,
   isAbout,
   mapHeat,
-  type Target,
 } from "../lib/attribution";
+import { isOf } from "../lib/explained";
 import { plain } from "../lib/format";
 import { type Axis, WHOLE } from "../lib/geometry";
 import { type RawAxis, readAxis } from "../lib/packet";
@@ -19,6 +19,7 @@ import { drawMethods, drawSettings } from "./attribution_methods";
 import { drawTests } from "./attribution_tests";
 import { attribute, context2d, el, listen, setText } from "./dom";
 import { saveCanvas } from "./download";
+import { drawExplained } from "./explained_choice";
 import { placeOn } from "./features_view";
 import { drawImageStrip } from "./image_strip";
 import type { OpenTab } from "./inspector";
@@ -28,7 +29,6 @@ import { drawImageControls } from "./overlay_controls";
 import { type OverlayScene, paintOverlay } from "./overlay_painter";
 import { drawPatchStage } from "./patch_stage";
 import { photoCache } from "./photo";
-import { segmented } from "./segmented";
 import { drawTokenFrame } from "./token_tab";
 import type { View } from "./view";
 
@@ -50,8 +50,8 @@ export function drawAttributionTab(
   const progress = el("span", "vw-muted vw-small", { role: "status" });
   const stop = el("button", "vw-button", { type: "button" });
   const caption = el("p", "vw-note");
-  const first = classMenu(view, "attribution_class", "class");
-  const other = classMenu(view, "attribution_against", "against");
+  const explained = el("div");
+  drawExplained(explained, view);
   element.append(
     el(
       "div",
@@ -80,25 +80,7 @@ export function drawAttributionTab(
         "div",
         "vw-column vw-column-compare",
         {},
-        el(
-          "section",
-          "vw-section",
-          {},
-          el(
-            "div",
-            "vw-bar",
-            {},
-            el("span", "vw-title", {}, "Explained"),
-            segmented(view, "attribution_kind", "what is explained", [
-              { value: "predicted", text: "predicted" },
-              { value: "class", text: "a class" },
-              { value: "margin", text: "a margin" },
-            ]),
-          ),
-          first,
-          other,
-          target,
-        ),
+        el("section", "vw-section", {}, explained, target),
         el(
           "section",
           "vw-section",
@@ -131,16 +113,16 @@ export function drawAttributionTab(
   );
 
   const photoOf = photoCache();
-  const wanted = (): Target => ({
-    attribution_kind: store.get("attribution_kind"),
-    attribution_class: store.get("attribution_class"),
-    attribution_against: store.get("attribution_against"),
-  });
   function answer<T extends object>(found: object): T | null {
-    return isAbout(found, store.get("image_index"), wanted()) ? (found as T) : null;
+    return isAbout(found, store.get("image_index"), store.get("explained")) ? (found as T) : null;
   }
   const list = () => answer<AttributionList>(store.get("attribution_list"));
-  const curves = () => answer<AttributionCurves>(store.get("attribution_curves"));
+  function curves(): AttributionCurves | null {
+    const found = store.get("attribution_curves") as Partial<AttributionCurves>;
+    if (found.over !== store.get("attribution_over")) return null;
+    if (found.over === "this image") return answer<AttributionCurves>(found);
+    return isOf(found.explained, store.get("explained")) ? (found as AttributionCurves) : null;
+  }
   const methods = () => list()?.methods ?? [];
   const method = () =>
     methods().find(({ name }) => name === store.get("attribution_method")) ?? null;
@@ -242,9 +224,6 @@ export function drawAttributionTab(
 
   function draw(): void {
     const [found, now, one] = [list(), map(), method()];
-    const kind = store.get("attribution_kind");
-    first.hidden = kind === "predicted";
-    other.hidden = kind !== "margin";
     const score =
       typeof found?.score === "number" ? ` · score ${plain(found.score).replace("-", "−")}` : "";
     setText(target, found ? `${found.target}${score}` : "");
@@ -291,7 +270,7 @@ export function drawAttributionTab(
   view.paintOn(
     [
       ...(["layer", "image", "image_index", "token_layer", "token_mask", "colormap"] as const),
-      ...(["attribution_kind", "attribution_class", "attribution_against"] as const),
+      ...(["explained", "attribution_over"] as const),
       ...(["attribution_method", "attribution_settings", "attribution_running"] as const),
       ...(["attribution_curve", "attribution_step", "attribution_list", "attribution"] as const),
       ...(["attribution_curves", "attribution_picture"] as const),
@@ -304,7 +283,7 @@ export function drawAttributionTab(
     drawn() {
       const now = map();
       if (!now || !isPacked(now.values)) return "";
-      return [now.image_index, now.method, ...now.asked].join(":");
+      return [now.image_index, now.method, JSON.stringify(now.explained)].join(":");
     },
     problem: () => "",
     async savePng() {
@@ -318,25 +297,4 @@ export function drawAttributionTab(
       await saveCanvas(canvas, `${store.get("attribution_method")}.png`);
     },
   };
-}
-
-function classMenu(
-  view: View<AttributionsState>,
-  key: "attribution_class" | "attribution_against",
-  label: string,
-): HTMLElement {
-  const { store, signal } = view;
-  const select = el("select", "vw-menu", { "aria-label": label });
-  listen(select, "change", () => store.set(key, Number(select.value)), signal);
-  view.paintOn(["attribution_classes"], () => {
-    const names = store.get("attribution_classes");
-    select.replaceChildren(
-      ...names.map((name, value) => el("option", "", { value }, `${value}: ${name}`)),
-    );
-    select.value = String(store.get(key));
-  });
-  view.paintOn([key], () => {
-    select.value = String(store.get(key));
-  });
-  return el("label", "vw-control vw-setting", {}, el("span", "vw-muted", {}, label), select);
 }

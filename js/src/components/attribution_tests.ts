@@ -1,9 +1,11 @@
 // How far the maps can be trusted: curves of all of them over each other, and their scores.
 import {
   type AttributionCurves,
+  bandPath,
   columnsOf,
   curvePath,
   curvesOf,
+  endsOf,
   type Method,
   rangeOf,
 } from "../lib/attribution";
@@ -13,7 +15,30 @@ import { attribute, el, listen, setText } from "./dom";
 import { segmented } from "./segmented";
 import type { View } from "./view";
 
-const BASELINES = ["random map", "edge detector"];
+const MEASURES = [
+  {
+    name: "sensitivity_n",
+    text: "sensitivity-n",
+    title: "whether sums of the map follow the score as random patches are replaced",
+  },
+  {
+    name: "road",
+    text: "ROAD",
+    title: "curves with pixels that are imputed from their neighbours",
+  },
+  {
+    name: "max_sensitivity",
+    text: "noise",
+    title: "how far the map changes under noise that one does not see; the map is made again",
+  },
+  {
+    name: "randomization",
+    text: "forgetting",
+    title: "how far the map stays as it is while the model forgets layer by layer",
+  },
+] as const;
+const RANDOM = "random map";
+const BASELINES = [RANDOM, "edge detector"];
 
 export function drawTests(
   element: HTMLElement,
@@ -30,11 +55,21 @@ export function drawTests(
   const note = el("p", "vw-note");
   const table = el("table", "vw-attribution-table");
   const more = el("div", "vw-settings");
+  const over = segmented(view, "attribution_over", "over which images", [
+    { value: "this image", text: "this image" },
+    { value: "all images", text: "all images", title: "means over the images of this page" },
+  ]);
   element.append(
-    segmented(view, "attribution_curve", "which curve", [
-      { value: "deletion", text: "deletion", title: "the highest patches are replaced first" },
-      { value: "insertion", text: "insertion", title: "the highest patches are shown first" },
-    ]),
+    el(
+      "div",
+      "vw-bar",
+      {},
+      segmented(view, "attribution_curve", "which curve", [
+        { value: "deletion", text: "deletion", title: "the highest patches are replaced first" },
+        { value: "insertion", text: "insertion", title: "the highest patches are shown first" },
+      ]),
+      over,
+    ),
     el("div", "vw-attribution-frame", {}, most, least, plot),
     el("div", "vw-attribution-scrub", {}, scrub, at),
     words,
@@ -53,10 +88,10 @@ export function drawTests(
     },
     signal,
   );
-  for (const [name, text] of [
-    ["sensitivity_n", "sensitivity-n, 144 pictures a map"],
-    ["road", "ROAD, 18 pictures a map"],
-  ] as const) {
+  view.paintOn(["image_names"], () => {
+    over.hidden = store.get("image_names").length < 2;
+  });
+  for (const { name, text, title } of MEASURES) {
     const box = el("input", "vw-check", { type: "checkbox" });
     listen(
       box,
@@ -70,7 +105,7 @@ export function drawTests(
     view.paintOn(["attribution_measures"], () => {
       box.checked = store.get("attribution_measures").includes(name);
     });
-    more.append(el("label", "vw-control vw-toggle", {}, box, el("span", "", {}, text)));
+    more.append(el("label", "vw-control vw-toggle", { title }, box, el("span", "", {}, text)));
   }
 
   const nameOf = (name: string) => methods().find((one) => one.name === name)?.words ?? name;
@@ -78,10 +113,16 @@ export function drawTests(
   function drawPlot(answer: AttributionCurves): void {
     const kind = store.get("attribution_curve");
     const rows = curvesOf(answer, kind);
-    const range = rangeOf(rows);
     const chosen = answer.names.indexOf(store.get("attribution_method"));
+    const banded = [chosen, answer.names.indexOf(RANDOM)].filter((row) => row >= 0);
+    const ends = endsOf(answer, kind);
+    const range = rangeOf([...rows, ...banded.flatMap((row) => ends[row])]);
     const last = Math.max(0, answer.fractions.length - 1);
     const step = Math.min(store.get("attribution_step"), last);
+    const band = (row: number) => {
+      const d = bandPath(answer.fractions, ends[row], range);
+      return d && `<path data-band="${row === chosen ? "chosen" : "random"}" d="${d}"/>`;
+    };
     const path = (row: number) => {
       const line = BASELINES.includes(answer.names[row]) ? answer.names[row] : "method";
       const d = curvePath(answer.fractions, rows[row], range) || "M0 0";
@@ -91,7 +132,7 @@ export function drawTests(
       .map((_, row) => row)
       .sort((a, b) => Number(a === chosen) - Number(b === chosen));
     // parsed, not created: numbers and our own names only, and the parser knows the namespace
-    plot.innerHTML = `<svg aria-hidden="true" viewBox="0 0 1 1" preserveAspectRatio="none">${order.map(path).join("")}</svg>`;
+    plot.innerHTML = `<svg aria-hidden="true" viewBox="0 0 1 1" preserveAspectRatio="none">${banded.map(band).join("")}${order.map(path).join("")}</svg>`;
     if (step >= 0) {
       const mark = el("div", "vw-attribution-marker");
       mark.style.setProperty("--vw-at", String(answer.fractions[step]));
@@ -120,12 +161,19 @@ export function drawTests(
     const rows = answer.names.map((name, row) => {
       const cells = columns.map((column) => {
         const value = answer.scores[row][column.name];
+        const [low, high] = answer.ends[row]?.[column.name] ?? [null, null];
         const digits = column.name === "average_drop_50" ? 0 : 2;
+        const number = (one: number) => one.toFixed(digits).replace("-", "−");
+        const known = typeof value === "number";
+        const sure = low !== null && high !== null ? `${number(low)} to ${number(high)}` : "";
         return el(
           "td",
           "",
-          {},
-          typeof value === "number" ? value.toFixed(digits).replace("-", "−") : "–",
+          { title: sure && `95 % interval of the mean: ${sure}` },
+          known ? number(value) : "–",
+          ...(sure && column.name === "abpc"
+            ? [el("span", "vw-attribution-ends vw-muted", {}, sure)]
+            : []),
         );
       });
       const button = BASELINES.includes(name)
@@ -144,6 +192,7 @@ export function drawTests(
     if (!answer || !there) {
       setText(words, "");
       setText(note, answer?.notes.find(Boolean) ?? "Maps are tested when they are made.");
+      note.hidden = false;
       return;
     }
     drawPlot(answer);
@@ -152,9 +201,14 @@ export function drawTests(
     setText(words, answer.words[chosen] ?? "");
     setText(
       note,
-      [answer.notes[chosen], `${answer.pictures} pictures scored so far, of this one image`]
+      [answer.notes[chosen], `${answer.pictures} pictures scored so far, ${images(answer)}`]
         .filter(Boolean)
         .join(" · "),
     );
   };
+}
+
+function images(answer: AttributionCurves): string {
+  if (answer.over === "this image") return "of this one image";
+  return `of ${answer.images} image${answer.images === 1 ? "" : "s"}`;
 }

@@ -1,5 +1,5 @@
 // What is left as heads are silenced together, with a scrubber that greys them out in the matrix.
-import { ABOUT, curveLines, linePath, METRICS, type Order } from "../lib/dashboard";
+import { ABOUT, curveLines, linePath, METRICS, type Order, withoutAThird } from "../lib/dashboard";
 import { clampIndex } from "../lib/geometry";
 import type { HeadDashboardState } from "../lib/state";
 import type { DashboardModel } from "./dashboard_model";
@@ -30,11 +30,13 @@ export function drawDashboardCurve(
   const drawing = el("div", "vw-dash-drawing", { role: "img" });
   const scrub = el("input", "vw-range", { type: "range", min: 0, step: 1 });
   const said = el("p", "vw-note vw-dash-words", { role: "status" });
+  const answer = el("p", "vw-note vw-dash-words", { role: "status" });
   const note = el("p", "vw-note");
   const body = el(
     "div",
     "",
     {},
+    answer,
     el(
       "div",
       "vw-bar vw-bar-wrap",
@@ -84,6 +86,8 @@ export function drawDashboardCurve(
     note.hidden = !found?.note;
     if (!found || steps.length === 0) return;
     attribute(scrub, { max: steps.length - 1 });
+    setText(answer, withoutAThird(found));
+    answer.hidden = answer.textContent === "";
     const step = at();
     scrub.value = String(step);
     scrub.style.setProperty("--vw-at", String(step / Math.max(1, steps.length - 1)));
@@ -125,7 +129,7 @@ export function drawDashboardCurve(
     attribute(drawing, { "aria-label": words });
   }
   view.paintOn(
-    ["heads_curve", "heads_left", "heads_first", "heads_removed", "heads_over", "heads_target"],
+    ["heads_curve", "heads_left", "heads_first", "heads_removed", "heads_over", "explained"],
     draw,
   );
   view.paintOn(["image_index"], draw);

@@ -4,6 +4,7 @@ import { percent, plain } from "../lib/format";
 import type { HeadDashboardState } from "../lib/state";
 import type { DashboardModel } from "./dashboard_model";
 import { attribute, el, listen, setText } from "./dom";
+import { drawExplained } from "./explained_choice";
 import type { View } from "./view";
 
 const RUNS: readonly { run: HeadRun; text: string; title: string }[] = [
@@ -22,7 +23,9 @@ export function drawDashboardImportance(
   model: DashboardModel,
 ): void {
   const { store, signal } = view;
-  const target = el("select", "vw-menu", { "aria-label": "class that importance is about" });
+  const target = el("div");
+  const followed = el("p", "vw-note");
+  drawExplained(target, view);
   const buttons = RUNS.map(({ run, text, title }) => {
     const button = el("button", "vw-button", { type: "button", title, "data-run": run }, text);
     listen(button, "click", () => store.set("heads_running", run), signal);
@@ -36,37 +39,17 @@ export function drawDashboardImportance(
   const took = el("p", "vw-note vw-dash-words", { role: "status" });
   const note = el("p", "vw-note");
   element.append(
-    el("div", "vw-control", {}, el("span", "vw-muted", {}, "class"), target),
+    target,
+    followed,
     el("div", "vw-tools vw-dash-runs", {}, ...buttons),
     progress,
     took,
     note,
   );
   listen(stop, "click", () => store.set("heads_running", ""), signal);
-  listen(
-    target,
-    "change",
-    () => store.set("heads_target", target.value === "" ? null : Number(target.value)),
-    signal,
-  );
-
-  let listed: readonly string[] | null = null;
-  function drawTarget(): void {
-    const [classes, chosen] = [store.get("heads_classes"), store.get("heads_target")];
-    if (classes !== listed) {
-      listed = classes;
-      const names = classes.map((name, i) => el("option", "", { value: i }, `${i} · ${name}`));
-      target.replaceChildren(el("option", "", { value: "" }, "predicted"), ...names);
-    }
-    if (chosen !== null && chosen >= classes.length && target.value !== String(chosen))
-      target.append(el("option", "", { value: chosen }, `class ${chosen}`));
-    target.value = chosen === null ? "" : String(chosen);
-    const words = model.importance()?.words ?? "";
-    setText(target.options[0], chosen === null && words ? words : "predicted");
-  }
   function draw(): void {
-    drawTarget();
     const [found, curve, running] = [model.importance(), model.curve(), store.get("heads_running")];
+    setText(followed, found?.words ?? "");
     for (const button of buttons) {
       const mine = button.getAttribute("data-run");
       attribute(button, { "aria-pressed": String(mine === running) });
@@ -98,8 +81,8 @@ export function drawDashboardImportance(
   }
   view.paintOn(
     [
-      ...(["heads_importance", "heads_curve", "heads_running", "heads_target"] as const),
-      ...(["heads_classes", "heads_over", "image_index"] as const),
+      ...(["heads_importance", "heads_curve", "heads_running"] as const),
+      ...(["explained", "heads_over", "image_index"] as const),
     ],
     draw,
   );

@@ -18,12 +18,13 @@ import {
   together,
   togglePair,
 } from "../lib/dashboard";
+import { type Explained, isOf } from "../lib/explained";
 import type { HeadDashboardState } from "../lib/state";
 import { type Local, local } from "../lib/store";
 import type { View } from "./view";
 
 export const DASHBOARD_KEYS = [
-  ...(["layer", "head", "image_index", "heads_number", "heads_over", "heads_target"] as const),
+  ...(["layer", "head", "image_index", "heads_number", "heads_over", "explained"] as const),
   ...(["heads_selected", "heads_removed", "heads_first", "heads_k", "heads_curve"] as const),
   ...(["heads_statistics", "heads_importance", "heads_patterns", "colormap"] as const),
 ] as const;
@@ -56,11 +57,15 @@ export function dashboardModel(view: View<HeadDashboardState>): DashboardModel {
   const pointed = local<Pair | null>(null);
 
   function mine<T>(trait: "heads_statistics" | "heads_importance" | "heads_curve"): T | null {
-    const found = store.get(trait) as { image_index?: number; over?: string; target?: unknown };
+    const found = store.get(trait) as {
+      image_index?: number;
+      over?: string;
+      explained?: Explained;
+    };
     const over = store.get("heads_over");
     const here = over === "all images" || found.image_index === store.get("image_index");
     if (found.over !== over || !here) return null;
-    if (trait !== "heads_statistics" && found.target !== store.get("heads_target")) return null;
+    if (trait !== "heads_statistics" && !isOf(found.explained, store.get("explained"))) return null;
     return found as T;
   }
   const statistics = () => mine<HeadStatistics>("heads_statistics");

@@ -1,16 +1,17 @@
 // What a page of attributions has beside a layer and a picture (Python's half:
 // widgets/attributions.py), and what it is drawn from.
+import type { Over } from "./dashboard";
+import { type Explained, isOf } from "./explained";
 import { type Heat, heatOf } from "./heat";
 import type { None } from "./neuron";
 import type { RawAxis } from "./packet";
 import { isPacked, type MaybePacked, unpack } from "./wire";
 
-export type AttributionKind = "predicted" | "class" | "margin";
 export type AttributionCurve = "deletion" | "insertion";
-export type Measure = "sensitivity_n" | "road";
+export type Measure = "sensitivity_n" | "road" | "max_sensitivity" | "randomization";
 
-/** What an answer is about: the kind of target, its class, and the other class of a margin. */
-type About = { image_index: number; asked: (string | number)[] };
+/** What an answer is about. */
+type About = { image_index: number; explained: Explained };
 
 export type MethodSetting = {
   name: string;
@@ -60,14 +61,22 @@ export type AttributionMap = About & {
 };
 
 export type AttributionCurves = About & {
+  over: Over;
   names: string[];
   fractions: number[];
+  /** (method, step) */
   deletion: MaybePacked;
   insertion: MaybePacked;
+  /** (method, end, step); empty of one image. */
+  deletion_ends: MaybePacked;
+  insertion_ends: MaybePacked;
   scores: Record<string, number | null>[];
+  /** Of each score the ends of the interval of its mean; empty of one image. */
+  ends: Record<string, [number | null, number | null]>[];
   words: string[];
   notes: string[];
   pictures: number;
+  images: number;
 };
 
 export type AttributionPicture = About & {
@@ -78,14 +87,11 @@ export type AttributionPicture = About & {
 };
 
 export type AttributionTraits = {
-  attribution_kind: AttributionKind;
-  attribution_class: number;
-  attribution_against: number;
-  attribution_classes: string[];
   attribution_method: string;
   attribution_methods: string[];
   attribution_settings: Record<string, Record<string, string | number>>;
   attribution_measures: Measure[];
+  attribution_over: Over;
   attribution_running: boolean;
   attribution_curve: AttributionCurve;
   attribution_step: number;
@@ -96,17 +102,14 @@ export type AttributionTraits = {
 };
 
 export const attributionTraits: AttributionTraits = {
-  attribution_kind: "predicted",
-  attribution_class: 0,
-  attribution_against: 0,
-  attribution_classes: [],
-  attribution_method: "grad_cam",
+  attribution_method: "relevance",
   attribution_methods: [
     ...["rollout", "grad_cam", "attention_cam", "gradient_attention", "relevance", "legrad"],
     ...["saliency", "input_x_gradient", "integrated_gradients", "occlusion"],
   ],
   attribution_settings: {},
   attribution_measures: [],
+  attribution_over: "this image",
   attribution_running: true,
   attribution_curve: "deletion",
   attribution_step: -1,
@@ -116,21 +119,9 @@ export const attributionTraits: AttributionTraits = {
   attribution_picture: {},
 };
 
-export type Target = Pick<
-  AttributionTraits,
-  "attribution_kind" | "attribution_class" | "attribution_against"
->;
-
-/** What an answer has to be about, as Python says it. */
-export function askedOf(target: Target): string {
-  const { attribution_kind: kind, attribution_class: first, attribution_against: other } = target;
-  return [kind, kind === "predicted" ? -1 : first, kind === "margin" ? other : -1].join();
-}
-
-/** Whether an answer is about what is selected; arrays that anybody gives name no target. */
-export function isAbout(answer: Partial<About>, image: number, target: Target): boolean {
-  const said = (answer.asked ?? []).join();
-  return answer.image_index === image && (said === "" || said === askedOf(target));
+/** Whether an answer is about what is selected. */
+export function isAbout(answer: Partial<About>, image: number, explained: Explained): boolean {
+  return answer.image_index === image && isOf(answer.explained, explained);
 }
 
 /** A map of either sign on a square-root scale, zero in the middle where it is signed. */
@@ -153,6 +144,22 @@ export function thumbnail(packed: MaybePacked, at: number): Heat | null {
     cols,
     values.some((value) => value < 0),
   );
+}
+
+/** The ends of the interval around each curve, low and high; nothing where they are not known. */
+export function endsOf(answer: AttributionCurves, kind: AttributionCurve): number[][][] {
+  const packed = answer[`${kind}_ends`];
+  if (!isPacked(packed)) return answer.names.map(() => []);
+  const { codes, shape } = unpack(packed);
+  const steps = shape[2];
+  const end = (row: number, at: number) => {
+    const start = (2 * row + at) * steps;
+    return Array.from(codes.subarray(start, start + steps));
+  };
+  return answer.names.map((_, row) => {
+    const both = [end(row, 0), end(row, 1)];
+    return both.flat().every(Number.isFinite) ? both : [];
+  });
 }
 
 /** The curve of each map, one number a step. */
@@ -185,6 +192,18 @@ export function curvePath(
   return path;
 }
 
+/** The path of a band, there along the low ends and back along the high ones; "" without. */
+export function bandPath(
+  fractions: readonly number[],
+  ends: readonly number[][],
+  range: { low: number; high: number },
+): string {
+  if (ends.length < 2) return "";
+  const [low, high] = ends;
+  const back = curvePath([...fractions].reverse(), [...high].reverse(), range);
+  return `${curvePath(fractions, low, range)}${back.replace("M", "L")}Z`;
+}
+
 /** Columns of the table, and which way is better. */
 export const SCORES = [
   { name: "abpc", text: "area between", title: "LeRF less MoRF; higher is better" },
@@ -197,6 +216,12 @@ export const SCORES = [
   },
   { name: "sensitivity_n", text: "sensitivity-n", title: "correlation; higher is better" },
   { name: "road", text: "ROAD", title: "area between with imputed pixels; higher is better" },
+  { name: "max_sensitivity", text: "noise", title: "change under noise; lower is better" },
+  {
+    name: "randomization",
+    text: "forgetting",
+    title: "rank correlation with maps of a model that forgets; lower is better",
+  },
   { name: "pointing", text: "pointing", title: "1: the highest patch lies on the object" },
   { name: "iou", text: "IoU", title: "overlap with the object; higher is better" },
   { name: "mass", text: "mass", title: "share that lies on the object; higher is better" },

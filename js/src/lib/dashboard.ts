@@ -1,6 +1,7 @@
 // Numbers of all heads (Python's half: widgets/head_dashboard.py): which there are, what they are
 // called, and where heads lie when two of them are drawn against each other.
 import { colormap, colormapFor, parseHex, type Rgb } from "./colormap";
+import type { Explained } from "./explained";
 import { nats, percent, pixels, plain } from "./format";
 import type { None } from "./neuron";
 import type { RawAxis } from "./packet";
@@ -33,7 +34,7 @@ export type HeadStatistics = {
 export type HeadImportance = {
   image_index: number;
   over: Over;
-  target: number | null;
+  explained: Explained;
   words: string;
   values: MaybePacked;
   run: HeadRun;
@@ -50,7 +51,7 @@ export type HeadImportance = {
 export type HeadCurve = {
   image_index: number;
   over: Over;
-  target: number | null;
+  explained: Explained;
   by: Comparable | "";
   /** (order, metric, step) */
   values: MaybePacked;
@@ -87,8 +88,6 @@ export type DashboardTraits = {
   heads_across: Comparable;
   heads_up: Comparable;
   heads_over: Over;
-  heads_target: number | null;
-  heads_classes: string[];
   heads_labels: number[];
   heads_selected: number[][];
   heads_running: HeadRun;
@@ -108,8 +107,6 @@ export const dashboardTraits: DashboardTraits = {
   heads_across: "distance",
   heads_up: "first_order",
   heads_over: "this image",
-  heads_target: null,
-  heads_classes: [],
   heads_labels: [],
   heads_selected: [],
   heads_running: "",
@@ -385,6 +382,22 @@ export function curveLines(curve: HeadCurve, metric: Metric): [number[], number[
   };
   const [most, least] = [line(0), line(1)];
   return most.some(Number.isFinite) ? [most, least] : null;
+}
+
+/** What is left without a third of the heads, in words: by accuracy, or by the probability. */
+export function withoutAThird(curve: HeadCurve): string {
+  const { counts, images } = curve;
+  const all = counts.at(-1) ?? 0;
+  const step = counts.findLastIndex((count) => count <= all / 3);
+  const metric = (["accuracy", "probability"] as const).find((one) => curveLines(curve, one));
+  const lines = metric && curveLines(curve, metric);
+  if (!lines || step < 1) return "";
+  const [most, least] = lines.map((line) => line[step].toFixed(2));
+  const over = `over ${images} ${images === 1 ? "image" : "images"}`;
+  return (
+    `Without the ${counts[step]} least important of ${all} heads: ${metric} ${least}, with all ` +
+    `of them ${lines[1][0].toFixed(2)}; without the ${counts[step]} most important ${most}, ${over}.`
+  );
 }
 
 /** The profile over hops of a head; nothing for what is not known. */

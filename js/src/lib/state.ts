@@ -6,6 +6,7 @@ import { type ClustersTraits, clustersTraits } from "./clusters";
 import { type CompareTraits, compareTraits } from "./comparison";
 import { type DashboardTraits, dashboardTraits } from "./dashboard";
 import { type DepthTraits, depthTraits } from "./depth";
+import { type ExplainedTraits, explainedTraits } from "./explained";
 import type {
   FeatureFor,
   FeatureProgress,
@@ -204,10 +205,11 @@ export type TokenViewsState = TokenMaskState & ViewsTraits;
 
 export type TokenClustersState = TokenMaskState & ClustersTraits;
 export type TokenDepthState = TokenPageState & DepthTraits;
-export type AttributionsState = TokenMaskState & AttributionTraits;
+export type AttributionsState = TokenMaskState & ExplainedTraits & AttributionTraits;
 
 /** Numbers of all heads, and several of a layer chosen together. */
-export type HeadDashboardState = TokenMaskState & { heads: number[] } & DashboardTraits;
+export type HeadDashboardState = TokenMaskState &
+  ExplainedTraits & { heads: number[] } & DashboardTraits;
 
 const common: CommonState = {
   protocol: PROTOCOL,
@@ -335,11 +337,13 @@ export const tokenClustersDefaults: TokenClustersState = {
 export const tokenDepthDefaults: TokenDepthState = { ...tokenPage, ...depthTraits };
 export const attributionsDefaults: AttributionsState = {
   ...tokenMaskDefaults,
+  ...explainedTraits,
   ...attributionTraits,
 };
 
 export const headDashboardDefaults: HeadDashboardState = {
   ...tokenMaskDefaults,
+  ...explainedTraits,
   heads: [],
   ...dashboardTraits,
 };

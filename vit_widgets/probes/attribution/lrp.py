@@ -24,13 +24,14 @@ from vit_widgets.models import Grid, VisionModel, load
 from vit_widgets.probes.attribution.gradients_from import differentiated
 from vit_widgets.probes.attribution.input_gradients import laid_out, settled
 from vit_widgets.probes.maps import PixelMap, remarks
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import ReadOut, Target, one_image, question
 
 PATENT = "LRP is described as patented by its authors; see their terms before other than research"
 
 
-@dataclass(frozen=True)
-class LayerRelevance:
+@dataclass(frozen=True, repr=False)
+class LayerRelevance(Result):
     """Relevance of the tokens that each block returned: see :func:`layer_relevance`.
 
     Attributes

@@ -12,13 +12,14 @@ from vit_widgets.activations import ActivationCache, AttentionRecord
 from vit_widgets.models import Grid
 from vit_widgets.probes.attribution.token_layers import TokenLayers, token_layers
 from vit_widgets.probes.maps import PatchMap, remarks
+from vit_widgets.probes.result import Result
 
 Fusion = Literal["mean", "max", "min"]
 _FUSED: dict[str, Any] = {"mean": np.mean, "max": np.max, "min": np.min}
 
 
-@dataclass(frozen=True)
-class PartialRollouts:
+@dataclass(frozen=True, repr=False)
+class PartialRollouts(Result):
     """Rollout as far as each layer: see :func:`partial_rollouts`.
 
     Attributes

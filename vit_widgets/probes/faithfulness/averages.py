@@ -6,6 +6,7 @@ import functools
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from vit_widgets.probes.faithfulness.plan import Method
 from vit_widgets.probes.faithfulness.result import Faithfulness
 from vit_widgets.probes.faithfulness.units import Attribution
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import Target
 
 LEVEL = 0.95
@@ -46,8 +48,8 @@ class Interval:
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-@dataclass(frozen=True)
-class MeanCurve:
+@dataclass(frozen=True, repr=False)
+class MeanCurve(Result):
     """A curve averaged over images.
 
     Attributes
@@ -72,8 +74,8 @@ class MeanCurve:
     accuracy: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class FaithfulnessOver:
+@dataclass(frozen=True, repr=False)
+class FaithfulnessOver(Result):
     """What maps of one kind are worth: see :func:`faithfulness_over`.
 
     Attributes
@@ -195,7 +197,7 @@ def faithfulness_over(
         pass  # the images that are complete are the answer, and it says so
     if len(each) < total:
         notes = (f"stopped after {len(each)} of {total} images",)
-    return _gathered(each, notes, seed, {"model": model.name, "metrics": tuple(metrics)})
+    return averaged(each, seed, notes, {"model": model.name, "metrics": tuple(metrics)})
 
 
 def interval(values: np.ndarray, seed: int) -> Interval:
@@ -233,9 +235,33 @@ def _draws(count: int, seed: int) -> np.ndarray:
     return rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
 
 
-def _gathered(
-    each: Sequence[Faithfulness], notes: tuple[str, ...], seed: int, params: dict[str, Any]
+def averaged(
+    each: Sequence[Faithfulness],
+    seed: int = 0,
+    notes: tuple[str, ...] = (),
+    params: Mapping[str, Any] = MappingProxyType({}),
 ) -> FaithfulnessOver:
+    """Average what was measured of several images.
+
+    Parameters
+    ----------
+    each
+        The result of every image.
+    seed
+        Of the resampling.
+    notes, params
+        To be said of it, and what else is needed to repeat it.
+
+    Raises
+    ------
+    ValueError
+        For curves of different steps.
+
+    Examples
+    --------
+    >>> averaged([]).scores
+    {}
+    """
     drawn = dict.fromkeys(name for one in each for name in one.curves)
     names = list(dict.fromkeys(name for one in each for name in one.scores))
     values = {name: np.array([one.scores.get(name, np.nan) for one in each]) for name in names}
@@ -245,7 +271,7 @@ def _gathered(
             said[note] = said.get(note, 0) + 1
     notes += tuple(f"{note} ({count} of {len(each)} images)" for note, count in said.items())
     if each:
-        params |= {"baseline": each[0].params["baseline"], "steps": each[0].params["steps"]}
+        params = {**params, **{name: each[0].params[name] for name in ("baseline", "steps")}}
     return FaithfulnessOver(
         tuple(each),
         {name: _mean_curve(name, each, seed) for name in drawn},

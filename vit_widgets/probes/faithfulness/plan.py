@@ -14,14 +14,15 @@ from vit_widgets.models import VisionModel
 from vit_widgets.probes.faithfulness.scoring import Scores, Work
 from vit_widgets.probes.faithfulness.states import State, Subject
 from vit_widgets.probes.faithfulness.units import Attribution
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import Target
 
 Method: TypeAlias = Callable[[VisionModel, Any, Any], Attribution]
 """From (model, image, target) to a map."""
 
 
-@dataclass(frozen=True)
-class Curve:
+@dataclass(frozen=True, repr=False)
+class Curve(Result):
     """Scores of a picture that is changed step by step.
 
     Attributes

@@ -21,14 +21,15 @@ from vit_widgets.probes.faithfulness.scoring import Scores, Stopped, Work
 from vit_widgets.probes.faithfulness.stability import class_fixed
 from vit_widgets.probes.faithfulness.units import numbers
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import Target, one_image
 
 _TOKENS: tuple[Part, ...] = ("tokens",)
 _WINDOW = 7  # pixels or patches a side, of the structural similarity
 
 
-@dataclass(frozen=True)
-class Randomization:
+@dataclass(frozen=True, repr=False)
+class Randomization(Result):
     """Maps of a model that loses its weights from the head down: see :func:`randomization`.
 
     Attributes

@@ -13,11 +13,12 @@ from vit_widgets.models import VisionModel
 from vit_widgets.probes.faithfulness.plan import Curve
 from vit_widgets.probes.faithfulness.states import Subject
 from vit_widgets.probes.faithfulness.units import Units
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import ReadOut
 
 
-@dataclass(frozen=True)
-class Faithfulness:
+@dataclass(frozen=True, repr=False)
+class Faithfulness(Result):
     """What a map is worth: see :func:`faithfulness`.
 
     Attributes

@@ -15,14 +15,15 @@ from vit_widgets.probes.faithfulness.plan import Case, Method, Plan, Reading, wi
 from vit_widgets.probes.faithfulness.scoring import Scores, Stopped, Work
 from vit_widgets.probes.faithfulness.units import numbers
 from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import Target, one_image, question
 
 RADIUS = 0.02
 DRAWS = 10
 
 
-@dataclass(frozen=True)
-class MaxSensitivity:
+@dataclass(frozen=True, repr=False)
+class MaxSensitivity(Result):
     """How much a map changed under noise: see :func:`max_sensitivity`.
 
     Attributes

@@ -12,10 +12,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vit_widgets.probes.feature_visualization.settings import PNG_KEY, Settings
+from vit_widgets.probes.result import Result
 
 
-@dataclass(frozen=True)
-class FeatureVisualization:
+@dataclass(frozen=True, repr=False)
+class FeatureVisualization(Result):
     """Images that were optimised for a feature: see :func:`visualize_feature`.
 
     Attributes
