@@ -308,28 +308,3 @@ def test_a_map_is_averaged_over_cells():
     found = on_cells(PixelMap(values, (2, 4)), Grid(1, 2, (2, 2)))
     assert found[0, 0] == 2
     assert np.isnan(found[0, 1])
-
-
-def test_compare_lays_methods_images_and_models_beside_each_other(
-    model: vw.VisionModel, scenes: list
-):
-    """Breaks when a map stands at another picture or method, or one refusal ends all."""
-    other = vw.load(model.module, transform=model.transform, labels=model.labels)
-    other.name = "again"
-    table = vw.compare(
-        model, scenes, ("grad_cam", "attention_flow", "saliency"), 3, models={"again": other}
-    )
-    assert table.compare_rows == [
-        f"{vw.demo.CLASSES[scene.label]}, {name}" for scene in scenes for name in ("demo", "again")
-    ]
-    assert table.compare_columns == ["Grad-CAM", "Attention flow", "Saliency"]
-    wanted = probes.grad_cam(model, scenes[1].image, 3)
-    np.testing.assert_array_equal(table.maps["demo", 1, "grad_cam"].values, wanted.values)
-    maps = unpack(table.compare_maps["values"])
-    assert maps.shape == (4, 3, 72, 72)
-    np.testing.assert_allclose(maps[2, 0].mean(), wanted.upsampled().mean(), rtol=1e-3)
-    assert np.isnan(maps[:, 1]).all()
-    assert "too many" in table.compare_maps["notes"][0][1]
-    assert table.picture().size == (3 * 138 - 6, 18 + 4 * 138 - 6)
-    with pytest.raises(ValueError, match="there is no method 'gradcam'; the methods are rollout"):
-        vw.compare(model, scenes, ("gradcam",))
