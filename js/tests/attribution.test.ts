@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import {
   type AttributionCurves,
-  bandsOf,
+  bandPath,
   columnsOf,
   curvePath,
+  endsOf,
   isAbout,
   type Method,
   mapHeat,
@@ -34,13 +35,12 @@ test("a band goes there along the low ends and back along the high ones", () => 
     fractions: [0, 1],
     deletion_ends: floats([0, 0.5, 1, 1, Number.NaN, 0, 1, 1], [2, 2, 2]),
   } as unknown as AttributionCurves;
-  const [first, second] = bandsOf(answer, "deletion", { low: 0, high: 1 });
-  expect(first).toBe("M0.0000 1.0000L1.0000 0.5000L1.0000 0.0000L0.0000 0.0000Z");
-  expect(second).toBe("");
-  expect(bandsOf({ ...answer, deletion_ends: {} }, "deletion", { low: 0, high: 1 })).toEqual([
-    "",
-    "",
-  ]);
+  const [first, second] = endsOf(answer, "deletion");
+  expect(second).toEqual([]);
+  const path = bandPath(answer.fractions, first, { low: 0, high: 1 });
+  expect(path).toBe("M0.0000 1.0000L1.0000 0.5000L1.0000 0.0000L0.0000 0.0000Z");
+  expect(bandPath(answer.fractions, second, { low: 0, high: 1 })).toBe("");
+  expect(endsOf({ ...answer, deletion_ends: {} }, "deletion")).toEqual([[], []]);
 });
 
 test("signed maps have zero in the middle, flat ones do not divide by zero", () => {

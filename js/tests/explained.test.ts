@@ -12,14 +12,14 @@ test("each kind is told from its value, a name is a function", () => {
 });
 
 test("another kind takes over the class, never the number of an image", () => {
-  expect(withKind(4, "margin")).toEqual(["margin", 4, 0]);
-  expect(withKind(0, "margin")).toEqual(["margin", 0, 1]); // two different classes
-  expect(withKind(["margin", 4, 2], "class")).toBe(4);
-  expect(withKind(["margin", null, 2], "probability")).toEqual(["probability", null]);
-  expect(withKind(["embedding", 7], "class")).toBe(0);
-  expect(withKind(4, "embedding")).toEqual(["embedding", 0]);
-  expect(withKind(["margin", 4, 2], "predicted")).toBeNull();
-  expect(withKind("difference", "function")).toBe("difference");
+  expect(withKind(4, "margin", 5)).toEqual(["margin", 4, 0]);
+  expect(withKind(0, "margin", 5)).toEqual(["margin", 0, 1]); // two different classes
+  expect(withKind(["margin", 4, 2], "class", 5)).toBe(4);
+  expect(withKind(["margin", null, 2], "probability", 5)).toEqual(["probability", null]);
+  expect(withKind(["embedding", 7], "class", 5)).toBe(0);
+  expect(withKind(4, "embedding", 5)).toEqual(["embedding", 5]);
+  expect(withKind(["margin", 4, 2], "predicted", 5)).toBeNull();
+  expect(withKind("difference", "function", 5)).toBe("difference");
 });
 
 test("one number changes and the others stay", () => {

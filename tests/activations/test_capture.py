@@ -97,6 +97,18 @@ def test_any_selection_of_weights_is_a_part_of_the_whole():
     assert np.allclose(record.weights(image=1, head=2, query=4, key=7), whole[2, 4, 7], rtol=1e-14)
 
 
+@pytest.mark.parametrize("style", ["sdpa", "matmul"])
+def test_what_is_given_away_may_be_written_to(style):
+    """Would break if the caller were given what the record itself computes from."""
+    [record] = vw.capture(tiny(style), torch.randn(1, 3, 8, 16).double()).attention
+    before = record.weights()
+    record.weights()[:] = 7
+    record.weights(query=0)[:] = 7
+    if style == "sdpa":
+        record.key_vectors()[:] = 7
+    np.testing.assert_array_equal(record.weights(), before)
+
+
 def test_masks_causality_grouped_keys_and_scale_are_the_ones_applied():
     """Breaks when an argument of the fused call is read from the wrong place, or ignored."""
     sdpa = nn.functional.scaled_dot_product_attention

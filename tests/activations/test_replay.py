@@ -143,3 +143,14 @@ def test_a_forward_that_goes_another_way_is_noticed(model, batch, replay):
     at = replay.call("blocks.1")
     with model.evaluating(), pytest.raises(RuntimeError, match=r"did not run blocks\.1 again"):
         replay.resume(at, at.stream[None], lambda rows: (rows,))
+
+
+def test_a_forward_of_nan_is_not_confirmed():
+    """Breaks when comparing NaN raises, in place of the sentence that the scores are NaN."""
+    module = plain()
+    with torch.no_grad():
+        module.head.bias.fill_(float("nan"))
+    model = vw.load(module)
+    image = torch.randn(1, 3, 32, 32, dtype=torch.float64)
+    with pytest.raises(ValueError, match="NaN"):
+        vw.probes.head_gradients(model, image)

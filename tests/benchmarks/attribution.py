@@ -36,6 +36,16 @@ def plain(module: nn.Module, image: torch.Tensor) -> Callable[[], None]:
     return run
 
 
+def both_ways(module: nn.Module, image: torch.Tensor) -> Callable[[], None]:
+    """A forward and a backward to the pixels: what torch itself takes for any gradient."""
+
+    def run() -> None:
+        pixels = image.clone().requires_grad_()
+        torch.autograd.grad(module(pixels)[0, CLASS], pixels)
+
+    return run
+
+
 def package(module: nn.Module, image: torch.Tensor) -> Callable[[], None]:
     """Grad-CAM of the package of that name, at the layer where ours looks."""
     rows = module.patch_embed.grid_size
@@ -60,7 +70,9 @@ def measure_maps(name: str) -> None:
         "plain forward": plain(module, image),
         "grad_cam": lambda: probes.grad_cam(model, image, CLASS),
         "package grad-cam": package(other, image),
+        "attention kept": lambda: vw.capture(model, image, keep=("attention",)),
         "rollout": lambda: probes.rollout(vw.capture(model, image, keep=("attention",))),
+        "forward, backward": both_ways(module, image),
         "relevance": lambda: probes.relevance(model, image, CLASS),
         "saliency": lambda: probes.saliency(model, image, CLASS),
     }

@@ -9,12 +9,13 @@ from scipy import stats
 from torch.utils.flop_counter import FlopCounterMode
 
 import vit_widgets as vw
+from tests.benchmarks.attribution import both_ways
 from tests.benchmarks.capture_overhead import cpu_seconds
 from tests.benchmarks.report import heading, interleaved, ratio, table
 from vit_widgets.demo import scenes
 from vit_widgets.probes import ablate_heads, head_gradients, screen_heads
 
-ROUNDS = 5
+ROUNDS = 9
 TINY, BASE = "vit_tiny_patch16_224", "vit_base_patch16_224"
 
 
@@ -107,7 +108,12 @@ def first_order() -> None:
             head_gradients(model, image)
 
         times = interleaved(
-            {"plain forward": cpu_seconds(plain), "head_gradients": cpu_seconds(gradients)}, ROUNDS
+            {
+                "plain forward": cpu_seconds(plain),
+                "forward, backward": cpu_seconds(both_ways(model.module, image)),
+                "head_gradients": cpu_seconds(gradients),
+            },
+            ROUNDS,
         )
         heading(f"{name}, one image, one thread, {ROUNDS} interleaved rounds")
         table(
@@ -142,6 +148,23 @@ def screen() -> None:
     some = [scene.image for scene in scenes(8, seed=0)]
     heading("the demo model, 36 heads, 8 scenes: a screen and the exact top tenth")
     agree(screen_heads("demo", some), ablate_heads("demo", some))
+    at_trained_depths()
+
+
+def at_trained_depths() -> None:
+    """The top tenth of 144 heads, were they as deep as those of a model that was trained.
+
+    What an exact effect takes depends on nothing but the depth of its head.
+    """
+    model = vw.load("demo")
+    each = [screen_heads(model, scene.image) for scene in scenes(48, seed=0)]
+    chosen = [layer for one in each for layer, _ in one.chosen]
+    layers = each[0].values.shape[0]
+    share = statistics.mean((layers - layer) / layers for layer in chosen)
+    heading(f"the demo model, {len(each)} scenes one by one: how deep the top tenth lies")
+    print(f"chosen heads, by layer         {np.bincount(chosen, minlength=layers)}")
+    print(f"forwards for each of them      {share:.2f}")
+    print(f"14 of 144 heads so deep        {2 + 14 * share:.2f} forwards")
 
 
 def agree(screened, whole) -> None:

@@ -203,6 +203,9 @@ def test_words_say_what_the_numbers_do():
     assert trust(0.3, [0.0, 0.2], 0.05).startswith("Better than each of 2 random maps here")
     assert "But the edge detector, which knows no model, does" in trust(0.3, [0.0, 0.2], 0.4)
     assert trust(np.nan, [0.0], 0.1) == trust(0.3, [], 0.1) == ""
+    small = trust(0.00031, [-0.0002, 0.0001], None)  # of a thousand classes, nothing known
+    assert "its area between is 0.00031, and theirs −0.00020 to 0.00010" in small
+    assert trust(0.0, [0.0], None).endswith("is 0.00, and of 1 random maps 0.00 to 0.00.")
 
 
 def test_words_over_images_need_an_interval_without_zero():
@@ -217,6 +220,8 @@ def test_words_over_images_need_an_interval_without_zero():
     assert "worse than the edge detector, which knows no model" in said
     assert said.startswith("Over 12 images its area between is ")
     assert trust_over(np.array([0.5, np.nan]), np.zeros(2), np.zeros(2)) == ""
+    few = trust_over(np.full(5, 0.5), np.zeros(5), np.zeros(5))
+    assert few.endswith("0.50 [0.50, 0.50]; these are too few images to say more.")
 
 
 def test_tests_over_all_images_are_those_of_the_probes(
@@ -303,28 +308,3 @@ def test_a_map_is_averaged_over_cells():
     found = on_cells(PixelMap(values, (2, 4)), Grid(1, 2, (2, 2)))
     assert found[0, 0] == 2
     assert np.isnan(found[0, 1])
-
-
-def test_compare_lays_methods_images_and_models_beside_each_other(
-    model: vw.VisionModel, scenes: list
-):
-    """Breaks when a map stands at another picture or method, or one refusal ends all."""
-    other = vw.load(model.module, transform=model.transform, labels=model.labels)
-    other.name = "again"
-    table = vw.compare(
-        model, scenes, ("grad_cam", "attention_flow", "saliency"), 3, models={"again": other}
-    )
-    assert table.compare_rows == [
-        f"{vw.demo.CLASSES[scene.label]}, {name}" for scene in scenes for name in ("demo", "again")
-    ]
-    assert table.compare_columns == ["Grad-CAM", "Attention flow", "Saliency"]
-    wanted = probes.grad_cam(model, scenes[1].image, 3)
-    np.testing.assert_array_equal(table.maps["demo", 1, "grad_cam"].values, wanted.values)
-    maps = unpack(table.compare_maps["values"])
-    assert maps.shape == (4, 3, 72, 72)
-    np.testing.assert_allclose(maps[2, 0].mean(), wanted.upsampled().mean(), rtol=1e-3)
-    assert np.isnan(maps[:, 1]).all()
-    assert "too many" in table.compare_maps["notes"][0][1]
-    assert table.picture().size == (3 * 138 - 6, 18 + 4 * 138 - 6)
-    with pytest.raises(ValueError, match="there is no method 'gradcam'; the methods are rollout"):
-        vw.compare(model, scenes, ("gradcam",))

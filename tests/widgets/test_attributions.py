@@ -64,16 +64,3 @@ def test_what_is_none_is_refused(wrong: dict):
     """Breaks when a value that there is not reaches the page."""
     with pytest.raises(traitlets.TraitError):
         vw.Attributions(**wrong)
-
-
-def test_maps_beside_each_other_are_drawn_as_a_sheet():
-    """Breaks when a map is drawn at another picture or method."""
-    maps = np.full((1, 2, 2, 2), np.nan)
-    maps[0, 1] = [[0.0, 0.0], [0.0, 1.0]]
-    page = vw.CompareMaps(compare_pictures=IMAGE[None], compare_columns=["first", "second"])
-    assert page.picture() is None
-    page.compare_maps = {"values": maps}
-    sheet = np.asarray(page.picture())
-    assert sheet.shape == (150, 270, 3)
-    assert (sheet[18:, :132] == 200).all()  # no map: the picture as it is
-    assert (sheet[18:, 138:] != 200).any()

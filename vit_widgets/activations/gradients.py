@@ -6,7 +6,8 @@ The gradient is read where the product of weights and values is, ``dL/dA = dL/dO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from vit_widgets.activations.intercept import AttentionEvent, Interception
 from vit_widgets.activations.layouts import Placement
 from vit_widgets.activations.records import AttentionRecord
 from vit_widgets.activations.trials import remembered
-from vit_widgets.models import VisionModel, anatomy, calling, load
+from vit_widgets.models import VisionModel, calling, load
 
 Target = int | Callable[[Any], torch.Tensor] | None
 """A class, a function of the scores, or ``None`` for the predicted class of each image."""
@@ -154,8 +155,7 @@ def gradients(
     model = load(model)
     images = model.batch(images)
     batch = model.to_device(images)
-    check_gradients_flow(model)
-    with model.evaluating() as parts, remembered(parts):
+    with differentiating(model) as parts:
         seen = Interception(parts, tuple(batch.shape), gradients=True)
         with torch.enable_grad():
             with asked(parts, model.attention, seen.note_given), seen:
@@ -188,17 +188,35 @@ def gradients(
     )
 
 
-def check_gradients_flow(model: VisionModel) -> None:
-    """Refuse models whose parts cannot be differentiated, or would silently be left out.
+@contextlib.contextmanager
+def differentiating(model: VisionModel) -> Iterator[list[tuple[str, nn.Module]]]:
+    """Hold a model for a forward and a backward; all that it notes in them is put back on exit.
+
+    Gives every part of the model with its path. Gradients are not enabled yet.
 
     Raises
     ------
     ValueError
-        For quantised parts, and for weights made in ``torch.inference_mode``.
+        For a model whose parts cannot be differentiated, or would silently be left out: quantised
+        parts, and weights made in ``torch.inference_mode``.
+
+    Examples
+    --------
+    >>> model = load("demo")
+    >>> with differentiating(model), torch.enable_grad():
+    ...     scores = model.run(torch.zeros(1, 3, 144, 144))
+    >>> scores.requires_grad
+    True
     """
+    with model.evaluating() as parts:
+        _check_gradients_flow(model, [part for _, part in parts])
+        with remembered(parts):
+            yield parts
+
+
+def _check_gradients_flow(model: VisionModel, parts: Sequence[nn.Module]) -> None:
     kind = type(model.module).__name__
-    parts = [part for _, part in anatomy.walk(model.module)]
-    if any("quantized" in type(part).__module__ for part in parts):
+    if any("quantized" in part.__module__ for part in {type(part) for part in parts}):
         msg = (
             f"no gradient flows through {kind}, which has quantised parts; open the float module "
             "that it was made from"

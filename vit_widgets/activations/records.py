@@ -172,7 +172,7 @@ class AttentionRecord:
                 "an attention that runs fused (scaled_dot_product_attention) gives both"
             )
             raise ValueError(msg)
-        return self._of(self._event.keys, image, group)
+        return self._of(self._event.keys, image, group).copy()
 
     def _selected(
         self,
@@ -202,13 +202,11 @@ class AttentionRecord:
         if query is not None:
             rows = compute(image, group, heads, slice(query, query + 1))
         else:
-            rows = np.concatenate(
-                [
-                    compute(image, group, heads, slice(start, start + _ROWS_AT_ONCE))
-                    for start in range(0, self.queries, _ROWS_AT_ONCE)
-                ],
-                axis=1,
-            )
+            parts = [
+                compute(image, group, heads, slice(start, start + _ROWS_AT_ONCE))
+                for start in range(0, self.queries, _ROWS_AT_ONCE)
+            ]
+            rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if key is not None:
             rows = rows[:, :, key]
         if query is not None:
@@ -292,13 +290,17 @@ class AttentionRecord:
         """Pick one image and group of a kept tensor: (head, token, feature or key).
 
         Which of the leading indices are the heads of which group, and whether images come first or
-        last among them, the placement found out. Half precision becomes float32.
+        last among them, the placement found out. Half precision becomes float32. To be read only:
+        where all is asked for, nothing is copied.
         """
         if self._images_last:
             chosen = tensor.reshape(-1, self.images, *tensor.shape[-2:])[:, image]
         else:
             chosen = tensor.reshape(self.images, -1, *tensor.shape[-2:])[image]
-        chosen = chosen[torch.from_numpy(self._members[group]).to(chosen.device)].cpu()
+        members = self._members[group]
+        if not np.array_equal(members, np.arange(len(chosen))):
+            chosen = chosen[torch.from_numpy(members).to(chosen.device)]
+        chosen = chosen.cpu()
         if chosen.is_floating_point():
             chosen = chosen.to(torch.promote_types(chosen.dtype, torch.float32))
         return chosen.numpy()

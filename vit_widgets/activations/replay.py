@@ -75,7 +75,8 @@ class Uncut(TorchFunctionMode):
 @contextlib.contextmanager
 def whole(model: VisionModel) -> Iterator[None]:
     """Let every part of a model run in the forwards within (:class:`Uncut`)."""
-    shortcuts = any(isinstance(part, nn.TransformerEncoderLayer) for part in model.module.modules())
+    parts = anatomy.walk(model.module)
+    shortcuts = any(isinstance(part, nn.TransformerEncoderLayer) for _, part in parts)
     with Uncut() if shortcuts else contextlib.nullcontext():
         yield
 
@@ -118,10 +119,9 @@ def recording(model: VisionModel, paths: Sequence[str], images: int) -> Iterator
 
         return note
 
-    modules = dict(model.module.named_modules())
     with contextlib.ExitStack() as stack:
         for path in dict.fromkeys(paths):
-            part = modules[path]
+            part = model.module.get_submodule(path)
             first = part.register_forward_pre_hook(of_this_thread(begin))
             stack.callback(first.remove)
             last = part.register_forward_hook(of_this_thread(noting(path)), with_kwargs=True)
@@ -238,7 +238,7 @@ class Replay:
         """
         if streams is not None:
             copies = len(streams)
-        images, modules = len(self._batch), dict(self.model.module.named_modules())
+        images = len(self._batch)
         waiting: dict[str, deque[Call]] = {}
         for one in self._calls:
             waiting.setdefault(one.path, deque()).append(one)
@@ -286,7 +286,7 @@ class Replay:
 
         with contextlib.ExitStack() as stack:
             for path in waiting:
-                part = modules[path]
+                part = self.model.module.get_submodule(path)
                 stack.enter_context(_forward_of(part, standing_in(path, part.forward)))
             stack.enter_context(whole(self.model))
             yield
@@ -335,6 +335,8 @@ def confirmed(model: VisionModel, batch: torch.Tensor, calls: Sequence[Call], at
         found = resumed.resume(at, streams, forward)
     except (RuntimeError, IndexError, ValueError, TypeError):
         return False  # it cannot be run so: what it keeps elsewhere has the size of one batch
+    if not all(bool(one.isfinite().all()) for one in expected):
+        return False  # NaN is like nothing, so that nothing can be compared
     moved = any(bool((one[0] != one[1]).any()) for one in expected)
     return moved and all(
         torch.allclose(new, old, rtol=1e-4, atol=1e-5 * _largest(old))

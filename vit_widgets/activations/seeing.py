@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from vit_widgets.activations import multi_head
 from vit_widgets.activations.sites import Site
 from vit_widgets.activations.threads import of_this_thread
-from vit_widgets.models import VisionModel, anatomy
+from vit_widgets.models import VisionModel
 
 See = Callable[[Site, torch.Tensor], "torch.Tensor | None"]
 """Takes a site and its values (image, token, feature); what it returns takes their place."""
@@ -47,7 +47,6 @@ def seeing(model: VisionModel, sites: Sequence[Site], see: See) -> Iterator[None
     >>> with model.evaluating(), seeing(model, sites(model), lambda at, x: seen.append(x.shape)):
     ...     _ = model.run(batch)                                       # doctest: +SKIP
     """
-    modules = dict(anatomy.walk(model.module))
     parts = {one.path: one.part for one in sites if one.end == "output"}
     counts: dict[tuple[str, str], int] = {}
 
@@ -92,12 +91,13 @@ def seeing(model: VisionModel, sites: Sequence[Site], see: See) -> Iterator[None
 
     with contextlib.ExitStack() as stack:
         for path in dict.fromkeys(one.path for one in sites if one.end == "input"):
-            hook = modules[path].register_forward_pre_hook(
+            hook = model.module.get_submodule(path).register_forward_pre_hook(
                 of_this_thread(given(path)), with_kwargs=True
             )
             stack.callback(hook.remove)
         for path in parts:
-            hook = modules[path].register_forward_hook(of_this_thread(returned(path)))
+            part = model.module.get_submodule(path)
+            hook = part.register_forward_hook(of_this_thread(returned(path)))
             stack.callback(hook.remove)
         if any(one.end == "attention" for one in sites):
             stack.enter_context(Operands(attended))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from vit_widgets.models import Grid, VisionModel, calling
 
 class TrialFailedError(Exception):
     """The model, which ran with the user's images, does not run with trial images."""
+
+
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
 @dataclass(frozen=True)
@@ -97,24 +101,29 @@ def run(
 @contextlib.contextmanager
 def remembered(parts: Sequence[tuple[str, nn.Module]]) -> Iterator[None]:
     """Give modules that note something in their forward what they had noted before it."""
-    held = [(part, dict(vars(part)), dict(part._buffers)) for _, part in parts]
+    held = [(part, vars(part).copy(), part._buffers.copy()) for _, part in parts]
     caches = [
         (value, value.copy())
         for _, attributes, _ in held
-        for name, value in attributes.items()
-        if name[0] != "_" and isinstance(value, dict)
+        for name in attributes.keys() - _OF_EVERY_MODULE
+        if isinstance(value := attributes[name], dict)
     ]
     try:
         yield
     finally:
         for part, attributes, buffers in held:
-            vars(part).clear()
-            vars(part).update(attributes)
-            part._buffers.clear()
-            part._buffers.update(buffers)
+            _restore(vars(part), attributes)
+            _restore(part._buffers, buffers)
         for cache, content in caches:
-            cache.clear()
-            cache.update(content)
+            _restore(cache, content)
+
+
+def _restore(current: dict[Any, Any], before: dict[Any, Any]) -> None:
+    """Give a dict its former content; what stays is never missing: another thread may look."""
+    current.update(before)
+    if len(current) > len(before):
+        for added in current.keys() - before.keys():
+            del current[added]
 
 
 def sites_of(event: AttentionEvent, side: str, *, last: bool = False) -> tuple[Site, ...]:

@@ -40,6 +40,11 @@ _EVERY = 0.2
 # How often means over images are made anew while there are more to come, in seconds.
 _PATIENCE = 1.0
 
+_NO_CLASSES = (
+    "This model returns no class scores: explain the likeness to an image, or a function of what "
+    "it returns."
+)
+
 
 class AttributionDesk(TokenDesk[Attributions]):
     """Answers what a page asks about attributions.
@@ -250,7 +255,7 @@ class AttributionDesk(TokenDesk[Attributions]):
             "running": "" if running is None else _words(running),
             "done": done,
             "total": total,
-            "note": "" if self._classes else "This model returns no class scores.",
+            "note": "" if self._classes else _NO_CLASSES,
         }
 
     def _target_words(self) -> str:
@@ -325,7 +330,7 @@ def _about(
 ) -> dict[str, Any]:
     """Describe a method for the page."""
     forwards, backwards = method.cost(grid.size, **dict(task.settings))
-    cost = f"{forwards} forward{'s' * (forwards > 1)}"
+    cost = f"{forwards} run{'s' * (forwards > 1)}"
     state = "waiting" if wanted else "off"
     if found is not None:
         state = "failed" if isinstance(found, Failed) else "made"
@@ -334,7 +339,7 @@ def _about(
         "words": method.words,
         "about": method.about,
         "target": method.target,
-        "cost": f"{cost}, {backwards} back" if backwards else cost,
+        "cost": f"{cost} + {backwards} back" if backwards else cost,
         "state": state,
         "note": found.reason if isinstance(found, Failed) else "",
         "settings": [

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vit_widgets.probes.faithfulness.averages import Interval, interval
+from vit_widgets.probes.faithfulness.averages import interval
+
+# With fewer images all differences have the same sign by chance in more than 1 of 20 cases.
+_FEWEST = 6
 
 
 def trust(area: float, of_random: Sequence[float], of_edges: float | None) -> str:
@@ -31,32 +34,32 @@ def trust(area: float, of_random: Sequence[float], of_edges: float | None) -> st
     """
     if not of_random or not math.isfinite(area):
         return ""
-    low, high = (_two(end) for end in (min(of_random), max(of_random)))
+    others = [] if of_edges is None or not math.isfinite(of_edges) else [of_edges]
+    own, low, high, *edges = _alike([area, min(of_random), max(of_random), *others])
     count = len(of_random)
-    if area <= max(of_random):
+    better = area > max(of_random)
+    if better:
         said = (
-            f"No better than a random order here: its area between is {_two(area)}, and of {count} "
-            f"random maps {low} to {high}."
+            f"Better than each of {count} random maps here: its area between is {own}, and theirs "
+            f"{low} to {high}."
         )
     else:
         said = (
-            f"Better than each of {count} random maps here: its area between is {_two(area)}, and "
-            f"theirs {low} to {high}."
+            f"No better than a random order here: its area between is {own}, and of {count} random "
+            f"maps {low} to {high}."
         )
-    if of_edges is None or not math.isfinite(of_edges):
+    if not edges:
         return said
-    if of_edges >= area > max(of_random):
-        return (
-            f"{said} But the edge detector, which knows no model, does as well: {_two(of_edges)}."
-        )
-    return f"{said} The edge detector, which knows no model, has {_two(of_edges)}."
+    if better and others[0] >= area:
+        return f"{said} But the edge detector, which knows no model, does as well: {edges[0]}."
+    return f"{said} The edge detector, which knows no model, has {edges[0]}."
 
 
 def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -> str:
     """Say how far a kind of map can be trusted, over several pictures.
 
-    Better or worse is said where the 95 % interval of the mean difference, picture by picture, has
-    no 0 in it.
+    Better or worse is said of at least 6 images, where the 95 % interval of the mean difference,
+    picture by picture, has no 0 in it.
 
     Parameters
     ----------
@@ -67,37 +70,43 @@ def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -
 
     Examples
     --------
-    >>> trust_over(np.array([0.5, 0.7, 0.6]), np.array([0.1, 0.0, -0.1]), np.full(3, np.nan))
-    'Over 3 images its area between is 0.60 [0.50, 0.70]: better than a random map, 0.00.'
+    >>> areas, chance = np.full(6, 0.6), np.array([0.1, 0.0, -0.1, 0.1, 0.0, -0.1])
+    >>> trust_over(areas, chance, np.full(6, np.nan))
+    'Over 6 images its area between is 0.60 [0.60, 0.60]: better than a random map, 0.00.'
     """
     mean = interval(areas, 0)
     if mean.count < 2:
         return ""
-    said = f"Over {mean.count} images its area between is {_ends(mean)}"
-    told = [
-        f"{verdict} {name}, {_two(float(np.nanmean(other)))}"
-        for name, other in (
-            ("a random map", of_random),
-            ("the edge detector, which knows no model", of_edges),
-        )
-        if (verdict := _verdict(areas - other))
-    ]
-    return f"{said}: {'; '.join(told)}." if told else f"{said}."
+    others = {
+        "a random map": of_random,
+        "the edge detector, which knows no model": of_edges,
+    }
+    verdicts = {name: _verdict(areas - other) for name, other in others.items()}
+    told = [name for name, verdict in verdicts.items() if verdict]
+    own, low, high, *numbers = _alike(
+        [mean.mean, mean.low, mean.high, *(interval(others[name], 0).mean for name in told)]
+    )
+    said = f"Over {mean.count} images its area between is {own} [{low}, {high}]"
+    compared = "; ".join(
+        f"{verdicts[name]} {name}, {number}" for name, number in zip(told, numbers, strict=True)
+    )
+    if mean.count < _FEWEST:
+        return f"{said}; these are too few images to say more."
+    return f"{said}: {compared}." if compared else f"{said}."
 
 
 def _verdict(differences: np.ndarray) -> str:
     """Say whether a mean difference is above 0, below it, or cannot be told from it."""
     found = interval(differences, 0)
-    if found.count < 2:
+    if found.count < _FEWEST:
         return ""
     if found.low > 0:
         return "better than"
     return "worse than" if found.high < 0 else "not to be told from"
 
 
-def _ends(found: Interval) -> str:
-    return f"{_two(found.mean)} [{_two(found.low)}, {_two(found.high)}]"
-
-
-def _two(number: float) -> str:
-    return f"{number + 0.0:.2f}".replace("-", "−")
+def _alike(numbers: Sequence[float]) -> list[str]:
+    """Write numbers with the same decimals: two, or more where all of them are small."""
+    largest = max(abs(one) for one in numbers)
+    decimals = max(2, 1 - math.floor(math.log10(largest))) if largest > 0 else 2
+    return [f"{round(one, decimals) + 0.0:.{decimals}f}".replace("-", "−") for one in numbers]

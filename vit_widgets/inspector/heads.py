@@ -34,6 +34,7 @@ _PATIENCE = 0.2
 _NO_ATTENTION = "This model has no attention to look at."
 _NO_MASK = "No object is marked: draw one on the patches, or set page.token_mask."
 _NO_EXACT = "Measured when you ask for it: Exact, or Screen."
+_NO_CLASS = "It is known of a class only, and what is explained has none."
 _NO_LABELS = "The right classes are not known: set page.heads_labels to one class for each image."
 
 
@@ -223,7 +224,7 @@ class HeadDesk(TokenDesk[HeadDashboard]):
             notes = " · ".join(note for note in exact.notes if "stopped" not in note)
             for metric in METRICS:
                 if np.isnan(exact.metric(metric)).all():
-                    reasons[metric] = _NO_LABELS if metric == "accuracy" else notes
+                    reasons[metric] = _NO_LABELS if metric == "accuracy" else notes or _NO_CLASS
         notes_ = exact.notes if exact is not None else ()
         self._page.publish(
             heads_importance={

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
-from vit_widgets.activations.gradients import check_gradients_flow
+from vit_widgets.activations.gradients import differentiating
 from vit_widgets.activations.joint import Joint, Joints
 from vit_widgets.activations.joints import head_joints
-from vit_widgets.activations.trials import remembered
 from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.ablation import ranked
 from vit_widgets.probes.effects import Measure
 from vit_widgets.probes.result import Result
-from vit_widgets.probes.silencing import Kept, keep
+from vit_widgets.probes.silencing import gating
 from vit_widgets.probes.target import ReadOut, Target
+
+Gates: TypeAlias = "Mapping[Joint, torch.Tensor]"
+"""Factors (image, head) on the heads of each layer."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,12 +123,21 @@ def head_gradients(
     batch = model.batch(images)
     joints = head_joints(model, batch)
     measure = Measure(model, target, None)
-    each: list[np.ndarray] = []
     targets: list[ReadOut] = []
-    for first in range(0, len(batch), at_once):
-        kept, found = differentiated(measure, batch[first : first + at_once], first, joints)
-        each.append(found)
-        targets += kept.settled.targets
+
+    def some(first: int) -> np.ndarray:
+        rows = model.to_device(batch[first : first + at_once])
+
+        def scores(gates: Gates) -> torch.Tensor:
+            with gating(model, gates):
+                plain = measure.forward(rows)
+            settled = measure.settled(first, plain)
+            targets.extend(settled.targets)
+            return settled.scores(*(one[None] for one in plain))
+
+        return differentiated(model, joints, len(rows), scores)
+
+    each = [some(first) for first in range(0, len(batch), at_once)]
     return HeadGradients(
         np.concatenate(each),
         tuple(targets),
@@ -135,28 +147,25 @@ def head_gradients(
 
 
 def differentiated(
-    measure: Measure, images: torch.Tensor, first: int, joints: Joints
-) -> tuple[Kept, np.ndarray]:
-    """Run one forward and one backward: what was kept, and the derivatives (image, layer, head).
+    model: VisionModel, joints: Joints, images: int, scores: Callable[[Gates], torch.Tensor]
+) -> np.ndarray:
+    """Differentiate the targets of some images by factors on the heads: (image, layer, head).
 
     Parameters
     ----------
-    measure
-        Reads the outputs.
-    images
-        As the model takes them, on the CPU.
-    first
-        Number of the first of them.
+    model
+        The model.
     joints
         Of the heads.
+    images
+        How many images there are.
+    scores
+        Runs a forward with these factors, all of them 1, and gives the target of each image.
     """
-    model = measure.model
-    check_gradients_flow(model)
-    gates = {at: _ones(model, len(images), at) for at in joints.found}
-    with model.evaluating() as parts, remembered(parts):
+    with differentiating(model):
+        gates = {at: _ones(model, images, at) for at in joints.found}
         with torch.enable_grad():
-            kept = keep(measure, images, first, joints, gates)
-            total = kept.settled.scores(*(one[None] for one in kept.plain)).sum()
+            total = scores(gates).sum()
         if not total.requires_grad:
             msg = (
                 f"no gradient flows through {type(model.module).__name__}: its forward runs under "
@@ -165,11 +174,11 @@ def differentiated(
             raise ValueError(msg)
         # Images do not hear of each other: the gradient of the sum is that of each one's target.
         answers = torch.autograd.grad(total, list(gates.values()), allow_unused=True)
-    each = np.full((len(images), len(joints.layers), joints.parts), np.nan)
+    each = np.full((images, len(joints.layers), joints.parts), np.nan)
     for at, answer in zip(gates, answers, strict=True):
         found = torch.zeros_like(gates[at]) if answer is None else answer
         each[:, at.layer, : at.parts] = found.detach().double().cpu().numpy()
-    return kept.without_graph(), each
+    return each
 
 
 def _ones(model: VisionModel, images: int, at: Joint) -> torch.Tensor:

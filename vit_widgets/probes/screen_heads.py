@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import stats
 from torch import nn
 
@@ -14,10 +15,10 @@ from vit_widgets.activations.joints import head_joints
 from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.ablation import Ablation
 from vit_widgets.probes.effects import Measure, checked_labels
-from vit_widgets.probes.head_gradients import HeadGradients, differentiated
+from vit_widgets.probes.head_gradients import Gates, HeadGradients, differentiated
 from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.result import Result
-from vit_widgets.probes.silencing import Kept, silenced
+from vit_widgets.probes.silencing import Kept, keep, silenced
 from vit_widgets.probes.sweep import Step, in_batches, sweeping, swept
 from vit_widgets.probes.target import ReadOut, Target
 
@@ -117,15 +118,21 @@ def screen_heads(
     measure = Measure(model, target, checked_labels(labels, len(batch)))
     images_at_once = max(1, min(len(batch), at_once))
     known: dict[int, Kept] = {}
-    each: list[np.ndarray] = []
     targets: list[ReadOut] = []
-    for first in range(0, len(batch), images_at_once):
+
+    def screened(first: int) -> np.ndarray:
         some = batch[first : first + images_at_once]
-        kept, found = differentiated(measure, some, first, joints)
-        each.append(found)
-        targets += kept.settled.targets
-        if len(some) == len(batch):
-            known[0] = kept
+
+        def scores(gates: Gates) -> torch.Tensor:
+            kept = keep(measure, some, first, joints, gates)
+            targets.extend(kept.settled.targets)
+            if len(some) == len(batch):
+                known[0] = kept.without_graph()
+            return kept.settled.scores(*(one[None] for one in kept.plain))
+
+        return differentiated(model, joints, len(some), scores)
+
+    each = [screened(first) for first in range(0, len(batch), images_at_once)]
     params = {"target": target, "share": share, "model": model.name}
     gradients = HeadGradients(np.concatenate(each), tuple(targets), joints.notes, params=params)
     heads = sum(one.parts for one in joints.found)

@@ -91,7 +91,7 @@ class Attributions(Explains):
         'attribution_curve="{attribution_curve}", attribution_step={attribution_step}'
     )
 
-    attribution_method = traitlets.Unicode("grad_cam").tag(sync=True)
+    attribution_method = traitlets.Unicode("relevance").tag(sync=True)
     attribution_methods = traitlets.List(
         traitlets.Unicode(),
         [

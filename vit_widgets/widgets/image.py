@@ -22,7 +22,22 @@ class ColorMapped(VitWidget):
     colormap = traitlets.Enum(COLORMAPS, "magma").tag(sync=True)
 
 
-class ImageWidget(ColorMapped):
+class MapsOverImages(ColorMapped):
+    """Base of the components that lay maps over images.
+
+    Attributes
+    ----------
+    opacity : float
+        Of the highest value, 0 to 1.
+    drawing : str
+        ``"smooth"`` or ``"patches"``.
+    """
+
+    opacity = traitlets.Float(0.75, min=0, max=1).tag(sync=True)
+    drawing = traitlets.Enum(("smooth", "patches"), "smooth").tag(sync=True)
+
+
+class ImageWidget(MapsOverImages):
     """Base of the components that lay a map over an image.
 
     Attributes
@@ -31,16 +46,10 @@ class ImageWidget(ColorMapped):
         uint8 pixels (height, width, 3), floats in [0, 1] or a PIL image, as the model sees it.
     image_name : str
         For the reader.
-    opacity : float
-        Of the highest value, 0 to 1.
-    drawing : str
-        ``"smooth"`` or ``"patches"``.
     """
 
     image = Pixels().tag(sync=True)
     image_name = traitlets.Unicode("").tag(sync=True)
-    opacity = traitlets.Float(0.75, min=0, max=1).tag(sync=True)
-    drawing = traitlets.Enum(("smooth", "patches"), "smooth").tag(sync=True)
 
 
 class Pinned(VitWidget):

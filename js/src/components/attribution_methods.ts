@@ -43,8 +43,8 @@ export function drawMethods(
       "vw-attribution-method",
       { type: "button" },
       el("canvas", "", { width: SIDE, height: SIDE, "aria-hidden": "true" }),
-      el("b", "vw-ellipsis"),
-      el("span", "vw-muted vw-ellipsis"),
+      el("b"),
+      el("span", "vw-muted"),
     );
   }
   function paint(canvas: HTMLCanvasElement, photo: Photo | null, at: number): void {

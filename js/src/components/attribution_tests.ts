@@ -1,10 +1,11 @@
 // How far the maps can be trusted: curves of all of them over each other, and their scores.
 import {
   type AttributionCurves,
-  bandsOf,
+  bandPath,
   columnsOf,
   curvePath,
   curvesOf,
+  endsOf,
   type Method,
   rangeOf,
 } from "../lib/attribution";
@@ -36,7 +37,8 @@ const MEASURES = [
     title: "how far the map stays as it is while the model forgets layer by layer",
   },
 ] as const;
-const BASELINES = ["random map", "edge detector"];
+const RANDOM = "random map";
+const BASELINES = [RANDOM, "edge detector"];
 
 export function drawTests(
   element: HTMLElement,
@@ -111,13 +113,16 @@ export function drawTests(
   function drawPlot(answer: AttributionCurves): void {
     const kind = store.get("attribution_curve");
     const rows = curvesOf(answer, kind);
-    const range = rangeOf(rows);
     const chosen = answer.names.indexOf(store.get("attribution_method"));
+    const banded = [chosen, answer.names.indexOf(RANDOM)].filter((row) => row >= 0);
+    const ends = endsOf(answer, kind);
+    const range = rangeOf([...rows, ...banded.flatMap((row) => ends[row])]);
     const last = Math.max(0, answer.fractions.length - 1);
     const step = Math.min(store.get("attribution_step"), last);
-    const bands = bandsOf(answer, kind, range);
-    const band = (row: number) =>
-      bands[row] && `<path data-band="${row === chosen ? "chosen" : "other"}" d="${bands[row]}"/>`;
+    const band = (row: number) => {
+      const d = bandPath(answer.fractions, ends[row], range);
+      return d && `<path data-band="${row === chosen ? "chosen" : "random"}" d="${d}"/>`;
+    };
     const path = (row: number) => {
       const line = BASELINES.includes(answer.names[row]) ? answer.names[row] : "method";
       const d = curvePath(answer.fractions, rows[row], range) || "M0 0";
@@ -127,7 +132,7 @@ export function drawTests(
       .map((_, row) => row)
       .sort((a, b) => Number(a === chosen) - Number(b === chosen));
     // parsed, not created: numbers and our own names only, and the parser knows the namespace
-    plot.innerHTML = `<svg aria-hidden="true" viewBox="0 0 1 1" preserveAspectRatio="none">${order.map(band).join("")}${order.map(path).join("")}</svg>`;
+    plot.innerHTML = `<svg aria-hidden="true" viewBox="0 0 1 1" preserveAspectRatio="none">${banded.map(band).join("")}${order.map(path).join("")}</svg>`;
     if (step >= 0) {
       const mark = el("div", "vw-attribution-marker");
       mark.style.setProperty("--vw-at", String(answer.fractions[step]));

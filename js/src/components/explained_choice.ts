@@ -30,7 +30,11 @@ export function drawExplained<S extends State>(element: HTMLElement, full: View<
 
   const now = () => store.get("explained");
   const set = (explained: Explained) => store.set("explained", explained);
-  listen(kind, "change", () => set(withKind(now(), kind.value as Kind)), signal);
+  function choose(): void {
+    const [images, at] = [store.get("image_names").length, store.get("image_index")];
+    set(withKind(now(), kind.value as Kind, (at + 1) % Math.max(1, images)));
+  }
+  listen(kind, "change", choose, signal);
   for (const [at, select] of [first, other].entries())
     listen(
       select,

@@ -1,7 +1,7 @@
 // How the map is laid over the image: every control states its value.
 import { COLORMAPS } from "../lib/colormap";
 import { percent } from "../lib/format";
-import type { ImageState, PatchOverlayState } from "../lib/state";
+import type { OverlayState, PatchOverlayState } from "../lib/state";
 import { attribute, el, listen, setText } from "./dom";
 import { menu } from "./menu";
 import type { View } from "./view";
@@ -15,7 +15,10 @@ export function drawOverlayControls(element: HTMLElement, view: View<PatchOverla
 }
 
 /** Those of any map over an image. */
-export function drawImageControls<S extends ImageState>(element: HTMLElement, view: View<S>): void {
+export function drawImageControls<S extends OverlayState>(
+  element: HTMLElement,
+  view: View<S>,
+): void {
   const drawing = menu(view, "drawing", "drawing", [
     { value: "smooth", text: "smooth" },
     { value: "patches", text: "patches" },

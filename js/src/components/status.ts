@@ -114,10 +114,11 @@ export function drawBlank<S extends CommonState>(
   view: View<S>,
   body: HTMLElement,
   nothing: () => boolean,
+  line = "vw.inspect(model, images)",
 ): () => void {
   const { store } = view;
   const text = el("p", "vw-blank-text");
-  const code = el("code", "vw-code", {}, "vw.inspect(model, images)");
+  const code = el("code", "vw-code", {}, line);
   element.classList.add("vw-blank");
   element.append(text, code);
   function draw(): void {

@@ -102,7 +102,7 @@ export type AttributionTraits = {
 };
 
 export const attributionTraits: AttributionTraits = {
-  attribution_method: "grad_cam",
+  attribution_method: "relevance",
   attribution_methods: [
     ...["rollout", "grad_cam", "attention_cam", "gradient_attention", "relevance", "legrad"],
     ...["saliency", "input_x_gradient", "integrated_gradients", "occlusion"],
@@ -146,14 +146,10 @@ export function thumbnail(packed: MaybePacked, at: number): Heat | null {
   );
 }
 
-/** The ends of the interval around each curve, one path of a band; "" without. */
-export function bandsOf(
-  answer: AttributionCurves,
-  kind: AttributionCurve,
-  range: { low: number; high: number },
-): string[] {
+/** The ends of the interval around each curve, low and high; nothing where they are not known. */
+export function endsOf(answer: AttributionCurves, kind: AttributionCurve): number[][][] {
   const packed = answer[`${kind}_ends`];
-  if (!isPacked(packed)) return answer.names.map(() => "");
+  if (!isPacked(packed)) return answer.names.map(() => []);
   const { codes, shape } = unpack(packed);
   const steps = shape[2];
   const end = (row: number, at: number) => {
@@ -161,11 +157,8 @@ export function bandsOf(
     return Array.from(codes.subarray(start, start + steps));
   };
   return answer.names.map((_, row) => {
-    const [low, high] = [end(row, 0), end(row, 1)];
-    if (![...low, ...high].every(Number.isFinite)) return "";
-    const there = curvePath(answer.fractions, low, range);
-    const back = curvePath([...answer.fractions].reverse(), high.reverse(), range);
-    return `${there}${back.replace("M", "L")}Z`;
+    const both = [end(row, 0), end(row, 1)];
+    return both.flat().every(Number.isFinite) ? both : [];
   });
 }
 
@@ -197,6 +190,18 @@ export function curvePath(
     path += `${path ? "L" : "M"}${fractions[i].toFixed(4)} ${y.toFixed(4)}`;
   });
   return path;
+}
+
+/** The path of a band, there along the low ends and back along the high ones; "" without. */
+export function bandPath(
+  fractions: readonly number[],
+  ends: readonly number[][],
+  range: { low: number; high: number },
+): string {
+  if (ends.length < 2) return "";
+  const [low, high] = ends;
+  const back = curvePath([...fractions].reverse(), [...high].reverse(), range);
+  return `${curvePath(fractions, low, range)}${back.replace("M", "L")}Z`;
 }
 
 /** Columns of the table, and which way is better. */

@@ -38,15 +38,15 @@ export function numbersOf(explained: Explained): (number | null)[] {
   return typeof explained === "number" ? [explained] : (explained.slice(1) as (number | null)[]);
 }
 
-/** Another kind, with as much as it can take over of what was chosen. */
-export function withKind(explained: Explained, kind: Kind): Explained {
+/** Another kind, with as much as it can take over of what was chosen; `image` to be like. */
+export function withKind(explained: Explained, kind: Kind, image: number): Explained {
   if (kind === kindOf(explained)) return explained;
   const classes = kindOf(explained) === "embedding" ? [] : numbersOf(explained);
   const [first = null, other = null] = classes;
   if (kind === "class") return first ?? 0;
   if (kind === "margin") return ["margin", first, other ?? (first === 0 ? 1 : 0)];
   if (kind === "probability") return ["probability", first];
-  return kind === "embedding" ? ["embedding", 0] : null;
+  return kind === "embedding" ? ["embedding", image] : null;
 }
 
 /** One of its numbers changed. */

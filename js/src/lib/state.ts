@@ -3,6 +3,7 @@
 
 import { type AttributionTraits, attributionTraits } from "./attribution";
 import { type ClustersTraits, clustersTraits } from "./clusters";
+import { type CompareTraits, compareTraits } from "./comparison";
 import { type DashboardTraits, dashboardTraits } from "./dashboard";
 import { type DepthTraits, depthTraits } from "./depth";
 import { type ExplainedTraits, explainedTraits } from "./explained";
@@ -74,13 +75,17 @@ export type HeadGridState = CommonState &
     colormap: string;
   };
 
-/** An image, and how a map is laid over it. */
-export type ImageState = {
-  image: MaybePacked;
-  image_name: string;
+/** How maps are laid over images. */
+export type OverlayState = {
   opacity: number;
   drawing: Drawing;
   colormap: string;
+};
+
+/** An image, and how a map is laid over it. */
+export type ImageState = OverlayState & {
+  image: MaybePacked;
+  image_name: string;
 };
 
 /** Queries held for comparison. */
@@ -192,19 +197,8 @@ export type InspectorState = LayerSliderState &
     tab_code: Partial<Record<TokenTab, string>>;
   };
 
-/** Maps (picture, method, row, col), and what is said of each (picture, method). */
-export type Compared = { values: MaybePacked; titles: string[][]; notes: string[][] };
-
 /** Maps beside each other; no part of the Inspector's page. */
-export type CompareMapsState = CommonState & {
-  compare_pictures: MaybePacked;
-  compare_rows: string[];
-  compare_columns: string[];
-  compare_maps: Compared | None;
-  compare_chosen: number[];
-  colormap: string;
-  opacity: number;
-};
+export type CompareMapsState = PageState & OverlayState & CompareTraits;
 
 export type PatchFeaturesState = TokenPageState & FeaturesTraits;
 export type TokenViewsState = TokenMaskState & ViewsTraits;
@@ -252,13 +246,9 @@ export const headGridDefaults: HeadGridState = {
   colormap: "magma",
 };
 
-const picture: ImageState = {
-  image: {},
-  image_name: "",
-  opacity: 0.75,
-  drawing: "smooth",
-  colormap: "magma",
-};
+const overlay: OverlayState = { opacity: 0.75, drawing: "smooth", colormap: "magma" };
+
+const picture: ImageState = { ...overlay, image: {}, image_name: "" };
 
 export const patchOverlayDefaults: PatchOverlayState = {
   ...common,
@@ -377,15 +367,6 @@ export const inspectorDefaults: InspectorState = {
   tab_code: {},
 };
 
-export const compareMapsDefaults: CompareMapsState = {
-  ...common,
-  compare_pictures: {},
-  compare_rows: [],
-  compare_columns: [],
-  compare_maps: {},
-  compare_chosen: [],
-  colormap: "magma",
-  opacity: 0.75,
-};
+export const compareMapsDefaults: CompareMapsState = { ...page, ...overlay, ...compareTraits };
 
 export const MOST_PINS = 8;

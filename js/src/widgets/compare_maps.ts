@@ -1,7 +1,5 @@
 import { defineWidget } from "../binding";
-import { drawMapGrid } from "../components/map_grid";
+import { drawComparePage } from "../components/compare_page";
 import { compareMapsDefaults } from "../lib/state";
 
-export default defineWidget("maps of several methods", compareMapsDefaults, (view) =>
-  drawMapGrid(view.root, view),
-);
+export default defineWidget("maps of several methods", compareMapsDefaults, drawComparePage);

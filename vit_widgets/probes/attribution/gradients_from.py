@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from vit_widgets.activations import Site, seeing
-from vit_widgets.activations.gradients import check_gradients_flow
-from vit_widgets.activations.trials import remembered
+from vit_widgets.activations.gradients import differentiating
 from vit_widgets.models import VisionModel
 
 
@@ -41,7 +40,6 @@ def gradients_from(model: VisionModel, place: Site) -> Iterator[list[torch.Tenso
     ...     torch.autograd.grad(scores[0, 3], seen[0])[0].shape
     torch.Size([1, 145, 192])
     """
-    check_gradients_flow(model)
     seen: list[torch.Tensor] = []
 
     def begin(_at: Site, values: torch.Tensor) -> torch.Tensor:
@@ -49,7 +47,7 @@ def gradients_from(model: VisionModel, place: Site) -> Iterator[list[torch.Tenso
         torch.set_grad_enabled(True)  # until `evaluating` ends
         return seen[-1].view_as(seen[-1])  # a leaf may not be written to, and blocks write
 
-    with model.evaluating() as parts, remembered(parts), seeing(model, [place], begin):
+    with differentiating(model), seeing(model, [place], begin):
         yield seen
 
 

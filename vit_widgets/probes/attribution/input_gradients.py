@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
-from vit_widgets.activations.gradients import check_gradients_flow
-from vit_widgets.activations.trials import remembered
+from vit_widgets.activations.gradients import differentiating
+from vit_widgets.models import VisionModel
 from vit_widgets.probes.attribution.gradients_from import differentiated
 from vit_widgets.probes.progress import Progress
 from vit_widgets.probes.target import Question, Score
@@ -28,6 +29,39 @@ def settled(asked: Question, batch: torch.Tensor) -> tuple[Score, float]:
         output = asked.model.run(asked.model.to_device(batch))
         score = asked.score(output)
         return score, float(score(output).sum())
+
+
+def settled_gradient(asked: Question, batch: torch.Tensor) -> tuple[Score, float, torch.Tensor]:
+    """Run an image and differentiate its score by its pixels: one forward, one backward.
+
+    Parameters
+    ----------
+    asked
+        The target.
+    batch
+        (1, channels, height, width), as the model takes it.
+
+    Returns
+    -------
+    tuple
+        The score, the number, and the gradient as of :func:`input_gradients`.
+
+    Raises
+    ------
+    ValueError
+        For a model that cannot be differentiated.
+    """
+    found: list[tuple[Score, float]] = []
+
+    def read(output: Any) -> torch.Tensor:
+        score = asked.score(output)
+        value = score(output)
+        found.append((score, float(value.detach().sum())))
+        return value
+
+    slope = _slopes(asked.model, batch, read)
+    [(score, value)] = found
+    return score, value, slope
 
 
 def input_gradients(score: Score, batch: torch.Tensor) -> torch.Tensor:
@@ -50,16 +84,18 @@ def input_gradients(score: Score, batch: torch.Tensor) -> torch.Tensor:
     ValueError
         For a model that cannot be differentiated.
     """
-    model = score.model
-    check_gradients_flow(model)
-    found = []
-    for some in batch.split(1) if score.one_by_one else (batch,):
-        with model.evaluating() as parts, remembered(parts), torch.enable_grad():
-            pixels = model.to_device(some).detach().clone().requires_grad_()
-            value = score(model.run(pixels)).sum()
-            [slope] = differentiated(model, value, [pixels], "the pixels")
-        found.append(slope.to(torch.promote_types(slope.dtype, torch.float32)).cpu())
-    return torch.cat(found)
+    together = batch.split(1) if score.one_by_one else (batch,)
+    return torch.cat([_slopes(score.model, some, score) for some in together])
+
+
+def _slopes(
+    model: VisionModel, batch: torch.Tensor, read: Callable[[Any], torch.Tensor]
+) -> torch.Tensor:
+    with differentiating(model), torch.enable_grad():
+        pixels = model.to_device(batch).detach().clone().requires_grad_()
+        value = read(model.run(pixels)).sum()
+        [slope] = differentiated(model, value, [pixels], "the pixels")
+    return slope.to(torch.promote_types(slope.dtype, torch.float32)).cpu()
 
 
 def mean_gradient(

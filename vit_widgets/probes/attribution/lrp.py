@@ -18,11 +18,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from vit_widgets.activations import Site, seeing, sites
-from vit_widgets.activations.gradients import check_gradients_flow
-from vit_widgets.activations.trials import remembered
+from vit_widgets.activations.gradients import differentiating
 from vit_widgets.models import Grid, VisionModel, load
 from vit_widgets.probes.attribution.gradients_from import differentiated
-from vit_widgets.probes.attribution.input_gradients import laid_out, settled
+from vit_widgets.probes.attribution.input_gradients import laid_out
 from vit_widgets.probes.maps import PixelMap, remarks
 from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import ReadOut, Target, one_image, question
@@ -212,8 +211,7 @@ class _Run:
 
 def _passed_back(model: VisionModel, image: object, target: Target, *, tokens: bool) -> _Run:
     batch = one_image(model, image)
-    score, value = settled(question(model, target), batch)
-    check_gradients_flow(model)
+    asked = question(model, target)
     places = sites(model, "resid", batch) if tokens else ()
     seen: dict[Site, torch.Tensor] = {}
 
@@ -221,11 +219,12 @@ def _passed_back(model: VisionModel, image: object, target: Target, *, tokens: b
         seen[at] = values
         return values
 
-    asked = score.model
-    with asked.evaluating() as parts, remembered(parts), torch.enable_grad():
+    with differentiating(asked.model), torch.enable_grad():
         pixels = model.to_device(batch).detach().clone().requires_grad_()
         with RelevanceRules(), seeing(model, places, keep):
-            reached = score(asked.run(pixels)).sum()
+            output = asked.model.run(pixels)
+            score = asked.score(output)
+            reached = score(output).sum()
         at = [pixels, *seen.values()]
         slopes = differentiated(model, reached, at, "the pixels")
     # Relevance is activation times gradient.
@@ -236,7 +235,7 @@ def _passed_back(model: VisionModel, image: object, target: Target, *, tokens: b
     ]
     of_pixels = passed[0].sum(dim=-3).cpu().numpy()
     params = {"model": model.name, "target": target}
-    return _Run(of_pixels, found, score.read_out, value, params)
+    return _Run(of_pixels, found, score.read_out, float(reached.detach()), params)
 
 
 def _without_gradient(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:

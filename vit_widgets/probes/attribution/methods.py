@@ -268,14 +268,14 @@ _ALL = (
         "Saliency",
         "The size of the gradient at each pixel.",
         saliency,
-        _times(2, 1),
+        _times(1, 1),
     ),
     AttributionMethod(
         "input_x_gradient",
         "Input × gradient",
         "Each pixel times the derivative of the score by it.",
         input_x_gradient,
-        _times(2, 1),
+        _times(1, 1),
     ),
     AttributionMethod(
         "smooth_grad",
@@ -336,14 +336,14 @@ _ALL = (
         "Transformer attribution",
         "Attention's relevance times its gradient, layer by layer (Chefer et al. 2021a).",
         transformer_attribution,
-        _times(2, 1),
+        _times(2, 2),
     ),
     AttributionMethod(
         "lrp",
         "LRP",
         "The score passed back to the pixels by the rules of CP-LRP.",
         lrp,
-        _times(2, 1),
+        _times(1, 1),
     ),
 )  # fmt: skip
 

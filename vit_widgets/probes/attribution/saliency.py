@@ -11,10 +11,10 @@ from torch import nn
 from vit_widgets.models import VisionModel, load
 from vit_widgets.probes.attribution.input_gradients import (
     checked_count,
-    input_gradients,
     laid_out,
     mean_gradient,
     settled,
+    settled_gradient,
     stopped,
 )
 from vit_widgets.probes.maps import PixelMap, remarks
@@ -58,8 +58,8 @@ def saliency(
     """
     model = load(model)
     batch = one_image(model, image)
-    score, value = settled(question(model, target), batch)
-    slope = input_gradients(score, batch)[0].numpy()
+    score, value, slopes = settled_gradient(question(model, target), batch)
+    slope = slopes[0].numpy()
     return _map(_largest(slope), "saliency", score, value, _params(model, target))
 
 
@@ -96,8 +96,8 @@ def input_x_gradient(
     """
     model = load(model)
     batch = one_image(model, image)
-    score, value = settled(question(model, target), batch)
-    slope = input_gradients(score, batch)[0].numpy()
+    score, value, slopes = settled_gradient(question(model, target), batch)
+    slope = slopes[0].numpy()
     products = (slope * model.to_device(batch)[0].cpu().to(torch.float64).numpy()).sum(axis=-3)
     return _map(products, "input_x_gradient", score, value, _params(model, target))
 
