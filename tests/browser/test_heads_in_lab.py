@@ -61,7 +61,7 @@ def test_heads_are_brushed_silenced_and_removed(jupyterlab: JupyterHost):
             scrub.press("ArrowLeft")
         expect(matrix).to_have_attribute("data-removed", "12")
         expect(scrub).to_have_attribute("aria-valuetext", re.compile("12 of 36 heads removed"))
-        expect(view).to_contain_text("Without the 12 least important of 36 heads: probability")
+        expect(view).to_contain_text("Without the 12 least important of 36 heads: accuracy")
 
         view.get_by_role("tab", name="Attention").click()
         grid = view.locator(".vw-thumbnail[aria-selected=true]")
