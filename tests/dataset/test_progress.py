@@ -1,8 +1,11 @@
 """What a scan says of itself while it runs, and what is said before it."""
 
+import itertools
 import re
+import time
 
 import pytest
+from torch.nn.modules.module import register_module_forward_hook
 
 import vit_widgets as vw
 from tests.dataset.tiny import pictures, tiny
@@ -54,9 +57,21 @@ def test_the_slower_of_forward_and_reading_decides():
     assert "Measured here: nothing" in str(eight)
 
 
-def test_what_is_measured_is_the_models_own():
+def test_what_is_measured_is_the_models_own(monkeypatch):
     """Breaks when a number is made up: ten times the depth must cost several times as much."""
-    shallow, deep = (vw.dataset.estimate(tiny(depth=d), images=100) for d in (1, 12))
+    parts, asked = itertools.count(), itertools.count()
+    now = [0]
+
+    def tick(*_: object) -> None:
+        now[0] = next(parts)
+
+    # a clock of parts that ran, so that a busy machine changes nothing
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0] + 1e-6 * next(asked))
+    handle = register_module_forward_hook(tick)
+    try:
+        shallow, deep = (vw.dataset.estimate(tiny(depth=d), images=100) for d in (1, 12))
+    finally:
+        handle.remove()
     assert shallow.measured == ("forward", "reading")
     assert deep.forward > 3 * shallow.forward
     assert shallow.reading > 0
