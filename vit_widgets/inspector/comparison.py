@@ -13,6 +13,7 @@ from vit_widgets.inspector import opening
 from vit_widgets.models import VisionModel
 from vit_widgets.models.video import strip
 from vit_widgets.probes import ATTRIBUTIONS, PatchMap, PixelMap
+from vit_widgets.probes.attribution.methods import methods_named
 from vit_widgets.probes.target import Target
 from vit_widgets.widgets import CompareMaps
 
@@ -91,7 +92,7 @@ def compare(
             msg = f"two models are called {name!r}; give the other one another name in models="
             raise ValueError(msg)
         opened[name] = opening.opened(one)
-    made = _methods(methods)
+    made = methods_named(methods)
     read, names = opening.pictures(first, images)
     pictures, rows, values, titles, notes = [], [], [], [], []
     found: dict[tuple[str, int, str], PatchMap | PixelMap] = {}
@@ -116,18 +117,6 @@ def compare(
             **view,
         },
     )
-
-
-def _methods(methods: Sequence[str] | Mapping[str, Method]) -> dict[str, Method]:
-    if isinstance(methods, Mapping):
-        return dict(methods)
-    names = [methods] if isinstance(methods, str) else list(methods)
-    unknown = [name for name in names if name not in ATTRIBUTIONS]
-    if unknown or not names:
-        wrong = f"there is no method {unknown[0]!r}" if unknown else "no method was named"
-        msg = f"{wrong}; the methods are {', '.join(ATTRIBUTIONS)}"
-        raise ValueError(msg)
-    return {name: ATTRIBUTIONS[name] for name in names}
 
 
 def _made(

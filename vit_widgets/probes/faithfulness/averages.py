@@ -195,7 +195,8 @@ def faithfulness_over(
         pass  # the images that are complete are the answer, and it says so
     if len(each) < total:
         notes = (f"stopped after {len(each)} of {total} images",)
-    return _gathered(each, notes, seed, {"model": model.name, "metrics": tuple(metrics)})
+    counts = {key: sum(one.params[key] for one in each) for key in ("pictures", "forwards")}
+    return gathered(each, notes, seed, {"model": model.name, "metrics": tuple(metrics), **counts})
 
 
 def interval(values: np.ndarray, seed: int) -> Interval:
@@ -233,9 +234,22 @@ def _draws(count: int, seed: int) -> np.ndarray:
     return rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
 
 
-def _gathered(
+def gathered(
     each: Sequence[Faithfulness], notes: tuple[str, ...], seed: int, params: dict[str, Any]
 ) -> FaithfulnessOver:
+    """Average what was measured of several pictures.
+
+    Parameters
+    ----------
+    each
+        What was measured of each.
+    notes
+        What to know of all of them.
+    seed
+        Of the resampling.
+    params
+        Of the measurement.
+    """
     drawn = dict.fromkeys(name for one in each for name in one.curves)
     names = list(dict.fromkeys(name for one in each for name in one.scores))
     values = {name: np.array([one.scores.get(name, np.nan) for one in each]) for name in names}
@@ -258,8 +272,6 @@ def _gathered(
             "level": LEVEL,
             "resamples": RESAMPLES,
             "images": len(each),
-            "pictures": sum(one.params["pictures"] for one in each),
-            "forwards": sum(one.params["forwards"] for one in each),
         },
     )
 
