@@ -226,6 +226,40 @@ def test_images_of_which_nothing_is_known_are_measured_as_well():
     assert any("give its mask" in note for note in asked.results["rollout"].notes)
 
 
+def test_of_a_model_that_does_not_look_it_says_so():
+    """Breaks when differences of a millionth are told as if they meant something, or as 0.00."""
+    module = tiny_vit()
+    with torch.no_grad():
+        module.head.weight.mul_(1e-4)
+    model, maps = vw.load(module), {"a": lambda *_: OWN["a"]}
+    found = leaderboard(model, list(pictures(3)), maps, ["abpc"], steps=3)
+    [note] = found.notes
+    assert note.startswith("replacing all of an image changes the model's confidence by ")
+    assert "hardly anything that maps could be right about." in str(found)
+    assert "0.00 [" not in str(found)
+    assert not leaderboard(model, list(pictures(3)), maps, ["abpc"], ("margin", 0, 1)).notes
+
+
+def test_the_markdown_is_that_of_the_numbers(board):
+    """Breaks when a cell is of another column, or the best does not stand first."""
+    lines = [line.split("|")[1:-1] for line in board.to_markdown().splitlines()]
+    columns, _, *rows = [[cell.strip() for cell in line] for line in lines]
+    areas = [board.results[row[0]].scores["abpc"].mean for row in rows[:-1]]
+    assert areas == sorted(areas, reverse=True)
+    assert rows[-1] == ["refuses", *["\N{EN DASH}"] * (len(columns) - 1)]
+    edges = next(row for row in rows if row[0] == "edge detector")
+    scores, places = board.results["edge detector"].scores, board.places()["edge detector"]
+    parts = places.drop("all").groupby(level=0).max()
+    for column, cell in zip(columns[1:], edges[1:], strict=True):
+        expected = {
+            "abpc": str(scores["abpc"]),
+            "object": f"{places['all', 'object']:.2f}",
+            "background": f"{places['all', 'background']:.2f}",
+            "densest part": f"{parts.mean():.2f}",
+        }
+        assert cell == (expected.get(column) or f"{scores[column].mean:.2f}"), column
+
+
 def test_a_mask_of_ones_own_is_enough():
     """Breaks when places need what only the bundled scenes have."""
     own = [SimpleNamespace(image=s.image, mask=s.mask, parts=s.parts) for s in SCENES[:2]]

@@ -38,7 +38,7 @@ def test_each_side_of_the_baselines_is_named():
     assert "worse than the edge detector by 0.38 [" in said[2]
     assert "worse than the random map by 0.50 [" in said[3]
     assert said[4].startswith("good is better than close by 0.78 [")
-    assert "better than bad by 1.30 [" in said[4]
+    assert ", bad by 1.30 [" in said[4]
     assert len(said) == 5
 
 

@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 CELLS = 14
 """Cells a side where the patches of a model are not known."""
 
+ENDING = ("deletion", "morf", "insertion")
+"""Curves from a picture to its baseline, or back."""
+
+LEAST = 0.01
+"""A change of confidence below which a model is said not to look."""
+
 LOWER_IS_BETTER = frozenset(
     {
         "deletion",
@@ -171,6 +177,43 @@ class Leaderboard:
         table.index = pd.MultiIndex.from_tuples(table.index, names=("class", "place"))
         return table
 
+    def to_markdown(self) -> str:
+        """Write a table, the largest ``abpc`` first.
+
+        Returns
+        -------
+        str
+            For each method the means of all scores, of ``abpc`` with its 95 % interval; where the
+            object is known, also how densely the map lies on it, on the background, and on that
+            part of each class on which it lies most densely (:meth:`places`).
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+        """
+        shown: dict[str, dict[str, str]] = {
+            name: {
+                score: str(found) if score == "abpc" else f"{found.mean:.2f}"
+                for score, found in one.scores.items()
+            }
+            for name, one in self.results.items()
+        }
+        if self._scenes:
+            places = self.places()
+            parts = places.drop("all", errors="ignore").groupby(level=0).max().mean()
+            for name, row in shown.items():
+                for place in ("object", "background"):
+                    row[place] = f"{places.loc[('all', place), name]:.2f}"
+                row["densest part"] = f"{parts[name]:.2f}"
+        columns = list(dict.fromkeys(column for row in shown.values() for column in row))
+        order = sorted(shown, key=lambda name: -_area(self.results[name]))
+        none = "\N{EN DASH}"
+        rows = [[name, *(shown[name].get(column, none) for column in columns)] for name in order]
+        rows += [[name, *[none] * len(columns)] for name in self.failed]
+        lines = [["", *columns], ["---"] * (1 + len(columns)), *rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
     def best(self, score: str) -> str:
         """Name the method with the best mean of a score."""
         known = {
@@ -255,6 +298,10 @@ def _pandas() -> Any:
         msg = "the table needs pandas: pip install pandas; `results` has the same numbers"
         raise ImportError(msg) from error
     return pd
+
+
+def _area(found: FaithfulnessOver) -> float:
+    return found.scores["abpc"].mean if "abpc" in found.scores else -np.inf
 
 
 def _density(units: Units, plane: np.ndarray) -> float:
@@ -400,7 +447,7 @@ def leaderboard(
     return Leaderboard(
         MappingProxyType(results),
         MappingProxyType(failed),
-        notes,
+        notes + _unmoved(results, target),
         params={**params, **counts},
         _scenes=tuple(scenes[:complete]),
         _model=model,
@@ -440,6 +487,21 @@ def _measured(
         if work.stopped or not one.complete:
             raise Stopped
     return found
+
+
+def _unmoved(results: Mapping[str, FaithfulnessOver], target: Target) -> tuple[str, ...]:
+    """Say so where a model is as sure of nothing as of the picture: no map can matter then."""
+    known = [one.curves[name] for one in results.values() for name in ENDING if name in one.curves]
+    if not known or not (target is None or isinstance(target, int)):
+        return ()
+    lost = float(np.abs(known[0].values[:, 0] - known[0].values[:, -1]).mean())
+    if lost >= LEAST:
+        return ()
+    note = (
+        f"replacing all of an image changes the model's confidence by {lost:.2g} on average: there "
+        "is hardly anything that maps could be right about"
+    )
+    return (note,)
 
 
 def _baselines(asked: PictureAsked, grid: Grid, seed: int) -> dict[str, Method]:

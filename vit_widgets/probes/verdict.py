@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,11 @@ def verdict(board: Leaderboard, score: str) -> str:
     methods = [name for name in ranked if name not in BASELINES]
     baselines = {name: board.against(name, score) for name in BASELINES if name in own}
     over = "1 image" if count == 1 else f"{count} images"
-    chance = ", ".join(f"{name} {_figures(own[name])}" for name in baselines)
+    chance = ", ".join(f"{name} {own[name]}" for name in baselines)
     lines = [f"{score} of {over}, mean [95 % interval]: {chance}."]
     for name in methods:
         said = [_beside(other, found[name]) for other, found in baselines.items()]
-        lines.append(f"{name}, {_figures(own[name])}, is {', '.join(said)}.")
+        lines.append(f"{name}, {own[name]}, is {', '.join(said)}.")
     if len(methods) > 1:
         best, *rest = methods
         lines.append(_ahead(best, {name: board.against(name, score)[best] for name in rest}))
@@ -70,18 +71,19 @@ def _beside(other: str, gain: Interval) -> str:
     if side is None:
         return f"of one image not to be compared with the {other}"
     if not side:
-        return f"not to be told from the {other} ({_figures(gain)})"
-    return f"{'better' if side > 0 else 'worse'} than the {other} by {_figures(gain, side)}"
+        return f"not to be told from the {other} ({gain})"
+    if side < 0:
+        return f"worse than the {other} by {_turned(gain)}"
+    return f"better than the {other} by {gain}"
 
 
 def _ahead(best: str, gains: Mapping[str, Interval]) -> str:
     """Compare the method of the best mean with the others."""
-    said = {
-        f"is better than {name} by {_figures(gain)}" if _side(gain) else
-        f"cannot be told from {name} ({_figures(gain)})": None
-        for name, gain in gains.items()
-    }  # fmt: skip
-    return f"{best} {', '.join(said)}."
+    alike = [f"{name} ({gain})" for name, gain in gains.items() if not _side(gain)]
+    behind = [f"{name} by {gain}" for name, gain in gains.items() if _side(gain)]
+    said = [f"cannot be told from {', '.join(alike)}"] if alike else []
+    said += [f"is better than {', '.join(behind)}"] if behind else []
+    return f"{best} {'; it '.join(said)}."
 
 
 def _side(gain: Interval) -> int | None:
@@ -91,8 +93,5 @@ def _side(gain: Interval) -> int | None:
     return int(gain.low > 0) - int(gain.high < 0)
 
 
-def _figures(one: Interval, sign: int = 1) -> str:
-    low, high = sorted((sign * one.low, sign * one.high))
-    if not np.isfinite(low):
-        return f"{sign * one.mean:.2f}"
-    return f"{sign * one.mean:.2f} [{low:.2f}, {high:.2f}]"
+def _turned(gain: Interval) -> Interval:
+    return dataclasses.replace(gain, mean=-gain.mean, low=-gain.high, high=-gain.low)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,12 @@ class Interval:
     count: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        numbers = [self.mean] if self.count < 2 else [self.mean, self.low, self.high]
+        largest = max(abs(number) for number in numbers)
+        # two digits of the largest at least, so that what is small does not read as nothing
+        digits = 2 if not 0 < largest < 0.01 else 1 - math.floor(math.log10(largest))
+        mean, *ends = [f"{number:.{digits}f}" for number in numbers]
+        return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ def faithfulness_over(
     --------
     >>> found = faithfulness_over(model, images, vw.probes.relevance)  # doctest: +SKIP
     >>> print(found.scores["abpc"])                                    # doctest: +SKIP
-    0.412 [0.371, 0.455]
+    0.41 [0.37, 0.46]
     """
     model = load(model)
     images = list(images)
