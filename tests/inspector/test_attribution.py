@@ -220,7 +220,7 @@ def test_words_over_images_need_an_interval_without_zero():
     assert "worse than the edge detector, which knows no model" in said
     assert said.startswith("Over 12 images its area between is ")
     assert trust_over(np.array([0.5, np.nan]), np.zeros(2), np.zeros(2)) == ""
-    few = trust_over(np.full(5, 0.5), np.zeros(5), np.zeros(5))
+    few = trust_over(np.full(9, 0.5), np.zeros(9), np.zeros(9))
     assert few.endswith("0.50 [0.50, 0.50]; these are too few images to say more.")
 
 

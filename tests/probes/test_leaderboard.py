@@ -1,16 +1,21 @@
-"""The leaderboard on scenes whose object is known."""
+"""The leaderboard: methods on the same images, beside a random map and an edge detector."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import vit_widgets as vw
+from tests.probes.attribution.tiny_vit import GRID, SIZE, pictures, tiny_vit
 from vit_widgets.models import Grid
-from vit_widgets.probes import Leaderboard, PatchMap, leaderboard
+from vit_widgets.probes import Leaderboard, PatchMap, faithfulness, leaderboard
+from vit_widgets.probes.faithfulness.averages import interval
 from vit_widgets.probes.leaderboard import LOWER_IS_BETTER
 
 METRICS = ("deletion", "insertion", "abpc", "confidence", "localization")
 SCENES = vw.demo.scenes(6, seed=5)
+OWN = {name: np.random.default_rng(i).permutation(24).reshape(GRID) for i, name in enumerate("ab")}
 MASKS = {scene.image.tobytes(): scene.mask for scene in SCENES}
 
 
@@ -70,8 +75,10 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(board):
     """Breaks when one refusal ends all, or its reason is lost."""
     assert dict(board.failed) == {"refuses": "this model has no attention of the kind"}
     assert list(board.results) == ["mask", "random map", "edge detector"]
-    with pytest.raises(ValueError, match="no method could be measured: there is no measure 'auc'"):
-        leaderboard("demo", SCENES[:1], {"mask": true_mask}, ["auc"])
+    assert str(board).splitlines()[-2:] == [
+        "refuses was not measured: this model has no attention of the kind.",
+        "Of so few images the intervals are too narrow; take 10 or more.",
+    ]
 
 
 def test_maps_of_pixels_and_of_patches_are_measured_on_the_same_cells(board):
@@ -110,19 +117,72 @@ def test_places_are_relative_to_an_even_map(board):
     assert alone.places().loc[(kind, part), "edge detector"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_it_stops_when_told_to():
-    """Breaks when a stop ends one method and the next begins."""
-    told = []
+def test_it_stops_when_told_to_with_all_methods_on_the_same_images():
+    """Breaks when a stop loses an image that was complete, or leaves a method out."""
+    told: list[tuple[int, int]] = []
 
-    def stop(done: int, total: int) -> bool:
+    def progress(done: int, total: int) -> bool:
         told.append((done, total))
         return done < 3
 
-    found = leaderboard("demo", SCENES[:2], {"mask": true_mask}, ["localization"], progress=stop)
-    assert told == [(1, 6), (2, 6), (3, 6)]
-    assert list(found.results) == ["mask", "random map"]
-    assert found.notes == ("stopped: edge detector not measured",)
-    assert found.results["random map"].notes == ("stopped after 1 of 2 images",)
+    found = leaderboard(
+        "demo", SCENES[:3], {"mask": true_mask}, ["deletion"], steps=2, progress=progress
+    )
+    assert sorted({done for done, _ in told}) == [0, 3]
+    assert {total for _, total in told} == {9}
+    assert list(found.results) == ["mask", "random map", "edge detector"]
+    assert {len(one.each) for one in found.results.values()} == {1}
+    assert found.notes == ("stopped after 1 of 3 images",)
+    assert str(found).endswith("Stopped after 1 of 3 images.")
+    assert "of one image not to be compared with the random map" in str(found)
+
+
+def test_an_interrupt_keeps_the_images_that_were_complete():
+    """Breaks when the keyboard loses what is there, or an image counts that was not whole."""
+    asked = []
+
+    def interrupted(_model: object, image: np.ndarray, _target: object) -> np.ndarray:
+        asked.append(image)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return MASKS[image.tobytes()]
+
+    found = leaderboard("demo", SCENES[:4], {"mask": interrupted}, ["deletion"], steps=2)
+    assert {len(one.each) for one in found.results.values()} == {2}
+    assert found.notes == ("stopped after 2 of 4 images",)
+
+
+@pytest.mark.parametrize("turns", [0, 8])
+def test_an_image_that_is_not_whole_does_not_count(turns):
+    """Breaks when what was stopped halfway, while a measure makes maps, is averaged as if whole."""
+    left = iter(range(turns))
+    found = leaderboard(
+        "demo", SCENES[:1], {}, ["deletion", "max_sensitivity"], steps=2,
+        progress=lambda *_: next(left, None) is not None,
+    )  # fmt: skip
+    assert next(left, None) is None
+    assert {len(one.each) for one in found.results.values()} == {0}
+    assert "there is nothing to say" in str(found)
+    assert found.table().shape == (2, 0)
+
+
+def test_all_maps_of_an_image_are_scored_together():
+    """Breaks when a picture that two maps share is run twice, or each map has its own forward."""
+    sizes: list[int] = []
+    module = tiny_vit()
+    module.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
+    model = vw.load(module)
+    found = leaderboard(
+        model, pictures(), {name: lambda *_, own=own: own for name, own in OWN.items()},
+        ["abpc"], steps=4,
+    )  # fmt: skip
+    # where patches lie, the target; then picture, baseline, and 3 + 3 of each of 4 maps
+    assert sizes == [1, 3, 1, 2 + 6 * 4]
+    assert (found.params["pictures"], found.params["forwards"]) == (26, 1)
+    grid = Grid(*GRID, (8, 8))
+    for name, own in OWN.items():
+        alone = faithfulness(model, pictures(), own, None, ["abpc"], steps=4, grid=grid)
+        assert found.results[name].scores["abpc"].mean == pytest.approx(alone.scores["abpc"])
 
 
 def test_without_known_patches_it_says_on_which_cells_it_measures():
@@ -140,14 +200,117 @@ def test_without_known_patches_it_says_on_which_cells_it_measures():
     assert given.params["cells"] == (3, 3)
 
 
-def test_without_scenes_there_is_nothing_to_measure():
-    """Breaks when an empty table is made."""
-    with pytest.raises(ValueError, match="no scenes were given"):
-        leaderboard("demo", [], {"mask": true_mask})
-
-
 def test_a_map_of_another_input_is_the_fault_of_its_method():
     """Breaks when a map of another size is stretched over the scene."""
     wrong = PatchMap(np.ones((2, 2), np.float32), Grid(2, 2, (8, 8)), (16, 16))
     found = leaderboard("demo", SCENES[:1], {"wrong": lambda *_: wrong}, ["localization"])
     assert "the map is of an input of 16 x 16 pixels" in found.failed["wrong"]
+
+
+def test_images_of_which_nothing_is_known_are_measured_as_well():
+    """Breaks when 50 pictures of one's own need masks, or measure otherwise than scenes do."""
+    model, images = vw.load(tiny_vit()), list(pictures(2))
+    found = leaderboard(model, images, ["rollout"], steps=3, seed=4)
+    assert found.scores == ("deletion", "insertion", "abpc")
+    masks = np.random.default_rng(0).random((2, *SIZE)) < 0.3
+    own = [SimpleNamespace(image=i, mask=m, parts={}) for i, m in zip(images, masks, strict=True)]
+    known = leaderboard(model, own, ["rollout"], steps=3, seed=4)
+    assert set(known.scores) - set(found.scores) == {"pointing", "iou", "mass"}
+    for name, one in found.results.items():
+        for score in found.scores:
+            assert one.scores[score] == known.results[name].scores[score]
+    with pytest.raises(ValueError, match="told of objects that are known"):
+        found.places()
+    asked = leaderboard(model, images[:1], ["rollout"], ["abpc", "localization"], steps=2)
+    assert asked.scores == ("abpc",)
+    assert any("give its mask" in note for note in asked.results["rollout"].notes)
+
+
+def test_of_a_model_that_does_not_look_it_says_so():
+    """Breaks when differences of a millionth are told as if they meant something, or as 0.00."""
+    module = tiny_vit()
+    with torch.no_grad():
+        module.head.weight.mul_(1e-4)
+    model, maps = vw.load(module), {"a": lambda *_: OWN["a"]}
+    found = leaderboard(model, list(pictures(3)), maps, ["abpc"], steps=3)
+    [note] = found.notes
+    assert note.startswith("replacing all of an image changes the model's confidence by ")
+    assert "hardly anything that maps could be right about." in str(found)
+    assert "0.00 [" not in str(found)
+    assert not leaderboard(model, list(pictures(3)), maps, ["abpc"], ("margin", 0, 1)).notes
+
+
+def test_the_markdown_is_that_of_the_numbers(board):
+    """Breaks when a cell is of another column, or the best does not stand first."""
+    lines = [line.split("|")[1:-1] for line in board.to_markdown().splitlines()]
+    columns, _, *rows = [[cell.strip() for cell in line] for line in lines]
+    areas = [board.results[row[0]].scores["abpc"].mean for row in rows[:-1]]
+    assert areas == sorted(areas, reverse=True)
+    assert rows[-1] == ["refuses", *["\N{EN DASH}"] * (len(columns) - 1)]
+    edges = next(row for row in rows if row[0] == "edge detector")
+    scores, places = board.results["edge detector"].scores, board.places()["edge detector"]
+    parts = places.drop("all").groupby(level=0).max()
+    for column, cell in zip(columns[1:], edges[1:], strict=True):
+        expected = {
+            "abpc": str(scores["abpc"]),
+            "object": f"{places['all', 'object']:.2f}",
+            "background": f"{places['all', 'background']:.2f}",
+            "densest part": f"{parts.mean():.2f}",
+        }
+        assert cell == (expected.get(column) or f"{scores[column].mean:.2f}"), column
+
+
+def test_a_mask_of_ones_own_is_enough():
+    """Breaks when places need what only the bundled scenes have."""
+    own = [SimpleNamespace(image=s.image, mask=s.mask, parts=s.parts) for s in SCENES[:2]]
+    found = leaderboard("demo", own, {"mask": true_mask}, ["localization"])
+    assert found.places().loc[("all", "object"), "mask"] > 2
+    assert set(found.places().index.get_level_values("class")) == {"all", ""}
+
+
+def test_differences_are_those_of_each_image(board):
+    """Breaks when means are compared instead of images, or the better sign is lost."""
+    own, chance = (board.results[name].values["abpc"] for name in ("mask", "random map"))
+    gains = board.against("random map")
+    assert set(gains) == {"mask", "edge detector"}
+    assert gains["mask"].mean == pytest.approx((own - chance).mean())
+    assert gains["mask"] == interval(own - chance, board.params["seed"])
+    assert board.against("mask")["random map"].mean == pytest.approx(-gains["mask"].mean)
+    lost = [board.results[name].values["deletion"] for name in ("mask", "random map")]
+    assert board.against("random map", "deletion")["mask"].mean == pytest.approx(
+        (lost[1] - lost[0]).mean()
+    )
+    with pytest.raises(KeyError, match="no method 'rollout' was measured; there is mask, random"):
+        board.against("rollout")
+    with pytest.raises(KeyError, match="random map has no 'road'; there is deletion"):
+        board.against("random map", "road")
+
+
+@pytest.mark.parametrize(
+    ("images", "methods", "settings", "message"),
+    [
+        ([], ["rollout"], {}, "no images were given"),
+        (SCENES[:1], ["gradcam"], {}, "there is no method 'gradcam'; the methods are rollout"),
+        (SCENES[:1], {"random map": true_mask}, {}, "'random map' is measured beside every"),
+        (SCENES[:1], {}, {"metrics": ["auc"]}, "there is no measure 'auc'; the measures are"),
+        (SCENES[:1], {}, {"steps": 0}, "steps=0 is no count"),
+        ("nowhere.jpg", {}, {}, "nowhere.jpg"),
+    ],
+)
+def test_bad_input_is_refused_with_a_sentence(images, methods, settings, message):
+    """Breaks when a misspelt name makes an empty board, or is found out by torch."""
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        leaderboard("demo", images, methods, **settings)
+
+
+def test_a_map_that_is_nan_fails_alone_and_a_constant_one_says_so():
+    """Breaks when NaN ends the other methods, or a constant map seems to say something."""
+    made = {
+        "constant": lambda *_: np.ones((12, 12)),
+        "broken": lambda *_: np.full((12, 12), np.nan),
+    }
+    found = leaderboard("demo", SCENES[:2], made, ["abpc"], steps=3)
+    assert "144 of the 144 values of the map are NaN" in found.failed["broken"]
+    assert list(found.results) == ["constant", "random map", "edge detector"]
+    [note] = found.results["constant"].notes
+    assert note.startswith("the map is constant: the order of its cells is drawn")

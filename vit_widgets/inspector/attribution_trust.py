@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vit_widgets.probes.faithfulness.averages import interval
-
-# With fewer images all differences have the same sign by chance in more than 1 of 20 cases.
-_FEWEST = 6
+from vit_widgets.probes.verdict import FEW
 
 
 def trust(area: float, of_random: Sequence[float], of_edges: float | None) -> str:
@@ -58,7 +56,7 @@ def trust(area: float, of_random: Sequence[float], of_edges: float | None) -> st
 def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -> str:
     """Say how far a kind of map can be trusted, over several pictures.
 
-    Better or worse is said of at least 6 images, where the 95 % interval of the mean difference,
+    Better or worse is said of at least 10 images, where the 95 % interval of the mean difference,
     picture by picture, has no 0 in it.
 
     Parameters
@@ -70,9 +68,9 @@ def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -
 
     Examples
     --------
-    >>> areas, chance = np.full(6, 0.6), np.array([0.1, 0.0, -0.1, 0.1, 0.0, -0.1])
-    >>> trust_over(areas, chance, np.full(6, np.nan))
-    'Over 6 images its area between is 0.60 [0.60, 0.60]: better than a random map, 0.00.'
+    >>> areas, chance = np.full(10, 0.6), np.array([0.1, -0.1] * 5)
+    >>> trust_over(areas, chance, np.full(10, np.nan))
+    'Over 10 images its area between is 0.60 [0.60, 0.60]: better than a random map, 0.00.'
     """
     mean = interval(areas, 0)
     if mean.count < 2:
@@ -90,7 +88,7 @@ def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -
     compared = "; ".join(
         f"{verdicts[name]} {name}, {number}" for name, number in zip(told, numbers, strict=True)
     )
-    if mean.count < _FEWEST:
+    if mean.count < FEW:
         return f"{said}; these are too few images to say more."
     return f"{said}: {compared}." if compared else f"{said}."
 
@@ -98,7 +96,7 @@ def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -
 def _verdict(differences: np.ndarray) -> str:
     """Say whether a mean difference is above 0, below it, or cannot be told from it."""
     found = interval(differences, 0)
-    if found.count < _FEWEST:
+    if found.count < FEW:
         return ""
     if found.low > 0:
         return "better than"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,7 +11,8 @@ from torch import nn
 from vit_widgets.inspector import opening
 from vit_widgets.inspector.compared_maps import Method, Subject, cell, made, measured, row, subject
 from vit_widgets.models import VisionModel
-from vit_widgets.probes import ATTRIBUTIONS, Faithfulness, PatchMap, PixelMap, random_map
+from vit_widgets.probes import ATTRIBUTIONS, Faithfulness, PatchMap, PixelMap, random_map, tables
+from vit_widgets.probes.attribution.methods import methods_named
 from vit_widgets.probes.faithfulness.averages import Interval, interval
 from vit_widgets.probes.progress import Progress, watching
 from vit_widgets.probes.target import Target
@@ -75,11 +75,7 @@ class MapComparison(CompareMaps):
         if not self.faithfulness:
             msg = "nothing was measured; ask for it: vw.compare(..., faithfulness=True)"
             raise ValueError(msg)
-        try:
-            pd = importlib.import_module("pandas")
-        except ImportError as error:
-            msg = "the table needs pandas: pip install pandas; `faithfulness` has the same numbers"
-            raise ImportError(msg) from error
+        pd = tables.pandas("`faithfulness`")
         columns = ["mean", "low", "high", "images"]
         pairs = list(dict.fromkeys((model, method) for model, _, method in self.faithfulness))
         index = pd.MultiIndex.from_tuples(pairs, names=("model", "method"))
@@ -157,7 +153,7 @@ def compare(
             msg = f"two models are called {name!r}; give the other one another name in models="
             raise ValueError(msg)
         opened[name] = opening.opened(one)
-    columns = _methods(methods)
+    columns = methods_named(methods)
     read, names = opening.pictures(first, images)
     places = [(name, at) for at in range(len(read)) for name in opened]
     maps: dict[Place, PatchMap | PixelMap] = {}
@@ -236,23 +232,6 @@ def _fill(
         if not isinstance(found, str):
             said[key] = measured(of, found, target, seed)
         step()
-
-
-def _methods(methods: Sequence[str] | Mapping[str, Method]) -> dict[str, Method]:
-    if isinstance(methods, Mapping):
-        wrong = [name for name, one in methods.items() if not callable(one)]
-        if wrong or not methods:
-            what = f"{wrong[0]!r} is no function" if wrong else "no method was given"
-            msg = f"{what}; give functions of (model, image, target) by name"
-            raise ValueError(msg)
-        return dict(methods)
-    names = [methods] if isinstance(methods, str) else list(methods)
-    unknown = [name for name in names if name not in ATTRIBUTIONS]
-    if unknown or not names:
-        what = f"there is no method {unknown[0]!r}" if unknown else "no method was named"
-        msg = f"{what}; the methods are {', '.join(ATTRIBUTIONS)}"
-        raise ValueError(msg)
-    return {name: ATTRIBUTIONS[name] for name in names}
 
 
 def _mean(tests: Mapping[Place, Faithfulness], model: str, method: str) -> Interval:

@@ -15,6 +15,9 @@ from vit_widgets.models import Grid, VisionModel, load
 from vit_widgets.probes.maps import PatchMap, PixelMap
 from vit_widgets.probes.target import one_image
 
+BASELINES = ("random map", "edge detector")
+"""What they are called beside methods."""
+
 _ATTENTION: tuple[Part, ...] = ("attention",)
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709
 

@@ -7,7 +7,7 @@ from scipy.stats import bootstrap
 from tests.probes.faithfulness.linear_model import SIZE, linear, pictures
 from tests.probes.faithfulness.test_curves import some_map
 from vit_widgets.probes import faithfulness, faithfulness_over
-from vit_widgets.probes.faithfulness.averages import interval
+from vit_widgets.probes.faithfulness.averages import Interval, interval
 
 IMAGES = list(pictures(5))
 MAPS = [some_map(seed) for seed in range(5)]
@@ -86,6 +86,22 @@ def test_images_without_a_number_are_left_out_and_counted():
     over = faithfulness_over(linear(0.1), IMAGES, maps, 0, ["sensitivity_n"])
     assert over.scores["sensitivity_n"].count == 4
     assert any(note.endswith("(1 of 5 images)") for note in over.notes)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0.612, -0.3, 0.7, 9), "0.61 [-0.30, 0.70]"),
+        ((23.456, 20.0, 25.0, 9), "23.46 [20.00, 25.00]"),
+        ((0.00002, -0.00001, 0.000043, 9), "0.000020 [-0.000010, 0.000043]"),
+        ((0.0, 0.0, 0.0, 9), "0.00 [0.00, 0.00]"),
+        ((0.5, np.nan, np.nan, 1), "0.50"),
+        ((np.nan, np.nan, np.nan, 0), "nan"),
+    ],
+)
+def test_what_is_small_does_not_read_as_nothing(numbers, words):
+    """Breaks when a difference of a thousandth is printed as 0.00, or NaN as an interval."""
+    assert str(Interval(*numbers)) == words
 
 
 def test_it_stops_between_images_and_says_of_how_many_it_is():

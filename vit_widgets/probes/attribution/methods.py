@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -349,3 +349,34 @@ _ALL = (
 
 ATTRIBUTIONS: Mapping[str, AttributionMethod] = MappingProxyType({one.name: one for one in _ALL})
 """Every attribution, by the name of its function: those of one forward first."""
+
+
+def methods_named(
+    methods: Sequence[str] | Mapping[str, Callable[..., Any]],
+) -> dict[str, Callable[..., Any]]:
+    """Find methods by their names; functions by a name of somebody's own stay as they are.
+
+    Raises
+    ------
+    ValueError
+        For a name that there is not, for what is no function, and for none.
+
+    Examples
+    --------
+    >>> list(methods_named(["rollout"]))
+    ['rollout']
+    """
+    if isinstance(methods, Mapping):
+        others = [name for name, one in methods.items() if not callable(one)]
+        if others or not methods:
+            wrong = f"{others[0]!r} is no function" if others else "no method was given"
+            msg = f"{wrong}; give functions of (model, image, target) by name"
+            raise ValueError(msg)
+        return dict(methods)
+    names = [methods] if isinstance(methods, str) else list(methods)
+    unknown = [name for name in names if name not in ATTRIBUTIONS]
+    if unknown or not names:
+        wrong = f"there is no method {unknown[0]!r}" if unknown else "no method was named"
+        msg = f"{wrong}; the methods are {', '.join(ATTRIBUTIONS)}"
+        raise ValueError(msg)
+    return {name: ATTRIBUTIONS[name] for name in names}

@@ -6,7 +6,8 @@ from vit_widgets.probes.faithfulness.averages import (
     MeanCurve,
     faithfulness_over,
 )
-from vit_widgets.probes.faithfulness.measure import METRICS, faithfulness
+from vit_widgets.probes.faithfulness.measure import faithfulness
+from vit_widgets.probes.faithfulness.measurement import METRICS
 from vit_widgets.probes.faithfulness.plan import Curve
 from vit_widgets.probes.faithfulness.randomization import Randomization, randomization
 from vit_widgets.probes.faithfulness.result import Faithfulness

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from vit_widgets.probes.faithfulness.measure import faithfulness
 from vit_widgets.probes.faithfulness.plan import Method
 from vit_widgets.probes.faithfulness.result import Faithfulness
 from vit_widgets.probes.faithfulness.units import Attribution
-from vit_widgets.probes.progress import Progress
+from vit_widgets.probes.progress import Progress, watching
 from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import Target
 
@@ -45,7 +46,12 @@ class Interval:
     count: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        numbers = [self.mean] if self.count < 2 else [self.mean, self.low, self.high]
+        largest = max(abs(number) for number in numbers)
+        # two digits of the largest at least, so that what is small does not read as nothing
+        digits = 2 if not 0 < largest < 0.01 else 1 - math.floor(math.log10(largest))
+        mean, *ends = [f"{number:.{digits}f}" for number in numbers]
+        return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,7 +120,7 @@ def faithfulness_over(
     metrics: Sequence[str] = ("deletion", "insertion", "abpc"),
     masks: Sequence[object] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     **settings: Any,
 ) -> FaithfulnessOver:
     """Measure maps of several images, and give the means with confidence intervals.
@@ -136,7 +142,7 @@ def faithfulness_over(
     seed
         Of all that is drawn: for image i ``seed + i``, so that errors of chance are not shared.
     progress
-        Told of (done, total) images; ends the work by returning ``False``.
+        As of :func:`ablate_heads`; told after every image.
     **settings
         Anything else of :func:`faithfulness`: ``steps``, ``baseline``, ``grid``, ``batch_size``.
 
@@ -160,7 +166,7 @@ def faithfulness_over(
     --------
     >>> found = faithfulness_over(model, images, vw.probes.relevance)  # doctest: +SKIP
     >>> print(found.scores["abpc"])                                    # doctest: +SKIP
-    0.412 [0.371, 0.455]
+    0.41 [0.37, 0.46]
     """
     model = load(model)
     images = list(images)
@@ -177,27 +183,29 @@ def faithfulness_over(
             raise ValueError(msg)
     each: list[Faithfulness] = []
     notes: tuple[str, ...] = ()
-    try:
-        for i, image in enumerate(images):
-            each.append(
-                faithfulness(
-                    model,
-                    image,
-                    maps[i],
-                    targets[i],
-                    metrics,
-                    given["masks"][i],
-                    seed=seed + i,
-                    **settings,
+    with watching(progress, "faithfulness_over", "images") as told:
+        try:
+            for i, image in enumerate(images):
+                each.append(
+                    faithfulness(
+                        model,
+                        image,
+                        maps[i],
+                        targets[i],
+                        metrics,
+                        given["masks"][i],
+                        seed=seed + i,
+                        **settings,
+                    )
                 )
-            )
-            if progress is not None and progress(i + 1, total) is False:
-                break
-    except KeyboardInterrupt:
-        pass  # the images that are complete are the answer, and it says so
+                if told(i + 1, total) is False:
+                    break
+        except KeyboardInterrupt:
+            pass  # the images that are complete are the answer, and it says so
     if len(each) < total:
         notes = (f"stopped after {len(each)} of {total} images",)
-    return averaged(each, seed, notes, {"model": model.name, "metrics": tuple(metrics)})
+    counts = {key: sum(one.params[key] for one in each) for key in ("pictures", "forwards")}
+    return averaged(each, seed, notes, {"model": model.name, "metrics": tuple(metrics), **counts})
 
 
 def interval(values: np.ndarray, seed: int) -> Interval:
@@ -284,8 +292,6 @@ def averaged(
             "level": LEVEL,
             "resamples": RESAMPLES,
             "images": len(each),
-            "pictures": sum(one.params["pictures"] for one in each),
-            "forwards": sum(one.params["forwards"] for one in each),
         },
     )
 

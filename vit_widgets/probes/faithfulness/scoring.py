@@ -29,15 +29,22 @@ class Work:
         Pictures to score and maps to make.
     progress
         Told of it.
+
+    Attributes
+    ----------
+    stopped
+        Whether the progress said so.
     """
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
+        self.stopped = False
 
     def step(self, count: int = 1) -> None:
         """Say that so many more are done."""
         self._done += count
         if self._progress is not None and self._progress(self._done, self._total) is False:
+            self.stopped = True
             raise Stopped
 
 
@@ -67,8 +74,8 @@ class Scorer:
     ----------
     model, target
         As of :func:`faithfulness`; the target is settled by the picture itself.
-    subject
-        The picture.
+    pixels
+        The picture, as the model takes it, float (channels, row, col).
     batch_size
         Variants in one forward.
 
@@ -82,19 +89,28 @@ class Scorer:
     """
 
     def __init__(
-        self, model: VisionModel, target: Target, subject: Subject, batch_size: int
+        self, model: VisionModel, target: Target, pixels: torch.Tensor, batch_size: int
     ) -> None:
         asked = question(model, target)
-        self._model, self._subject = asked.model, subject
+        self._model = asked.model
         self._is_class = target is None or isinstance(target, (int, np.integer))
-        self._read, _ = settled(asked, subject.pixels[None])
+        self._read, _ = settled(asked, pixels[None])
         self._at_once = 1 if self._read.one_by_one else batch_size
         self._known: dict[Any, tuple[float, float, bool]] = {}
         self.read_out: ReadOut = self._read.read_out
         self.pictures = self.forwards = 0
 
-    def __call__(self, states: Sequence[State], work: Work) -> Scores:
+    def __call__(self, states: Sequence[State], subject: Subject, work: Work) -> Scores:
         """Score variants of the picture.
+
+        Parameters
+        ----------
+        states
+            The variants.
+        subject
+            The picture with its baseline, which is the same in every call, and the cells.
+        work
+            Told of each variant that is scored for the first time.
 
         Raises
         ------
@@ -103,17 +119,28 @@ class Scorer:
         Stopped
             By `work`; what was scored until then stays known.
         """
-        new = list({s.key: s for s in states if s.key not in self._known}.values())
-        for start in range(0, len(new), self._at_once):
-            some = new[start : start + self._at_once]
-            answers = self._run(torch.stack([state.picture(self._subject) for state in some]))
-            self._known.update(zip([state.key for state in some], answers, strict=True))
-            work.step(len(some))
+        self.ahead([(state, subject) for state in states], work)
         if not states:
             return Scores(np.empty(0), np.empty(0), None)
-        known = [self._known[state.key] for state in states]
+        known = [self._known[_key(state, subject)] for state in states]
         confidence, score, hits = (np.array(each) for each in zip(*known, strict=True))
         return Scores(confidence, score, hits if self.read_out.index is not None else None)
+
+    def ahead(self, several: Sequence[tuple[State, Subject]], work: Work) -> None:
+        """Score what will be asked for, of several maps, in batches that are full.
+
+        Raises
+        ------
+        ValueError, Stopped
+            As above.
+        """
+        asked = {_key(state, subject): (state, subject) for state, subject in several}
+        new = [(key, each) for key, each in asked.items() if key not in self._known]
+        for start in range(0, len(new), self._at_once):
+            some = new[start : start + self._at_once]
+            answers = self._run(torch.stack([state.picture(of) for _, (state, of) in some]))
+            self._known.update(zip([key for key, _ in some], answers, strict=True))
+            work.step(len(some))
 
     def _run(self, pictures: torch.Tensor) -> list[tuple[float, float, bool]]:
         with self._model.evaluating():
@@ -129,3 +156,8 @@ class Scorer:
             if self._is_class:
                 confidence = rows.double().softmax(dim=-1)[:, index]
         return list(zip(*(each.tolist() for each in (confidence, score, hits)), strict=True))
+
+
+def _key(state: State, subject: Subject) -> Any:
+    """Name what looks the same on the same cells."""
+    return subject.units.grid, state.key
