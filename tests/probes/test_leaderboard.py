@@ -75,7 +75,7 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(board):
     """Breaks when one refusal ends all, or its reason is lost."""
     assert dict(board.failed) == {"refuses": "this model has no attention of the kind"}
     assert list(board.results) == ["mask", "random map", "edge detector"]
-    assert str(board).splitlines()[-2:] == [
+    assert board.sentence().splitlines()[-2:] == [
         "refuses was not measured: this model has no attention of the kind.",
         "Of so few images the intervals are too narrow; take 10 or more.",
     ]
@@ -134,7 +134,7 @@ def test_it_stops_when_told_to_with_all_methods_on_the_same_images():
     assert {len(one.each) for one in found.results.values()} == {1}
     assert found.notes == ("stopped after 1 of 3 images",)
     assert str(found).endswith("Stopped after 1 of 3 images.")
-    assert "of one image not to be compared with the random map" in str(found)
+    assert "of one image not to be compared with the random map" in found.sentence("deletion")
 
 
 def test_an_interrupt_keeps_the_images_that_were_complete():
@@ -224,6 +224,8 @@ def test_images_of_which_nothing_is_known_are_measured_as_well():
     asked = leaderboard(model, images[:1], ["rollout"], ["abpc", "localization"], steps=2)
     assert asked.scores == ("abpc",)
     assert any("give its mask" in note for note in asked.results["rollout"].notes)
+    nothing = leaderboard(model, images[:1], ["rollout"], ["localization"])
+    assert repr(nothing) == "No image was measured: there is nothing to say."
 
 
 def test_of_a_model_that_does_not_look_it_says_so():
@@ -235,8 +237,8 @@ def test_of_a_model_that_does_not_look_it_says_so():
     found = leaderboard(model, list(pictures(3)), maps, ["abpc"], steps=3)
     [note] = found.notes
     assert note.startswith("replacing all of an image changes the model's confidence by ")
-    assert "hardly anything that maps could be right about." in str(found)
-    assert "0.00 [" not in str(found)
+    assert "hardly anything that maps could be right about." in found.sentence()
+    assert "0.00 [" not in found.sentence()
     assert not leaderboard(model, list(pictures(3)), maps, ["abpc"], ("margin", 0, 1)).notes
 
 

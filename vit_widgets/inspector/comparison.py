@@ -154,6 +154,9 @@ def compare(
             raise ValueError(msg)
         opened[name] = opening.opened(one)
     columns = methods_named(methods)
+    if not columns:
+        msg = "no method was given; give functions of (model, image, target) by name"
+        raise ValueError(msg)
     read, names = opening.pictures(first, images)
     places = [(name, at) for at in range(len(read)) for name in opened]
     maps: dict[Place, PatchMap | PixelMap] = {}

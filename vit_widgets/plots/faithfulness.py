@@ -138,7 +138,12 @@ def _curves(title: str, lines: list[_Line], across: str, up: str) -> Any:
         bqplot.Label(
             x=np.array([line.x[-1] for line in lines]),
             y=_labels(ends, _LINE * (high - low), high),
-            text=[line.name for line in lines],
+            text=[
+                f"\N{BOX DRAWINGS LIGHT TRIPLE DASH HORIZONTAL} {line.name}"
+                if style == "dashed"
+                else line.name
+                for line, style in zip(lines, styles, strict=True)
+            ],
             colors=colours,
             default_size=12,
             x_offset=8,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -99,10 +100,12 @@ class Leaderboard(Result):
     _model: VisionModel | None = field(default=None, repr=False, compare=False)
     _scenes: tuple[Known, ...] = field(default=(), repr=False, compare=False)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Say what ``abpc`` allows to say, or, where it was not measured, the first score."""
         scores = self.scores
-        return self.sentence("abpc" if "abpc" in scores or not scores else scores[0])
+        said = self.sentence("abpc" if "abpc" in scores or not scores else scores[0])
+        lines = [textwrap.fill(line, 88, subsequent_indent="  ") for line in said.splitlines()]
+        return "\n".join(lines)
 
     @property
     def scores(self) -> tuple[str, ...]:

@@ -43,8 +43,8 @@ def verdict(board: Leaderboard, score: str) -> str:
         For a score that was not measured.
     """
     count = board.params["images"]
-    if not count:
-        return "No image was measured whole: there is nothing to say."
+    if not count or not board.scores:
+        return "No image was measured: there is nothing to say."
     first = board.best(score)
     others = board.against(first, score)
     ranked = [first, *sorted(others, key=lambda name: -others[name].mean)]

@@ -76,6 +76,27 @@ def test_a_map_of_pixels_is_averaged_over_the_cells_that_are_asked_for():
     np.testing.assert_array_equal(units.order, np.argsort(-means.ravel()))
 
 
+def test_a_map_of_patches_is_averaged_over_other_cells_by_the_pixels_that_they_share():
+    """Breaks when a map of another grid is resized by its numbers instead of by where they lie."""
+    given = PatchMap(np.float32([[1, 2, 3, 4], [5, 6, 7, 8]]), Grid(2, 4, (3, 2)), SIZE)
+    units = ranked(given, SIZE, Grid(3, 2, (2, 4)), 0)
+    # of three rows of cells the middle one is half of each row of patches
+    expected = [[1.5, 3.5], [(1.5 + 5.5) / 2, (3.5 + 7.5) / 2], [5.5, 7.5]]
+    np.testing.assert_allclose(units.values.reshape(3, 2), expected, rtol=1e-12)
+    assert units.grid == Grid(3, 2, (2, 4))
+
+
+def test_equal_cells_are_drawn_and_the_others_keep_their_place():
+    """Breaks when ties follow the raster, go before what is more important, or are not told."""
+    values = np.array([[5, 1, 1, 1, 1, 1, 1, 9]])
+    orders = {tuple(ranked(values, SIZE, None, seed).order.tolist()) for seed in range(20)}
+    assert len(orders) > 10
+    assert {order[:2] for order in orders} == {(7, 0)}
+    [note] = ranked(values, SIZE, None, 0).notes
+    assert note.startswith("some cells share their value with others")
+    assert not ranked(np.arange(8).reshape(1, 8), SIZE, None, 0).notes
+
+
 def test_pixels_of_no_cell_stay():
     """Breaks when a border that the model's patches do not reach is replaced as well."""
     image = pictures() + 10

@@ -359,7 +359,7 @@ def methods_named(
     Raises
     ------
     ValueError
-        For a name that there is not, for what is no function, and for none.
+        For a name that there is not, for what is no function, and for a list of none.
 
     Examples
     --------
@@ -368,9 +368,8 @@ def methods_named(
     """
     if isinstance(methods, Mapping):
         others = [name for name, one in methods.items() if not callable(one)]
-        if others or not methods:
-            wrong = f"{others[0]!r} is no function" if others else "no method was given"
-            msg = f"{wrong}; give functions of (model, image, target) by name"
+        if others:
+            msg = f"{others[0]!r} is no function; give functions of (model, image, target) by name"
             raise ValueError(msg)
         return dict(methods)
     names = [methods] if isinstance(methods, str) else list(methods)

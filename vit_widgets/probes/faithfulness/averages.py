@@ -50,7 +50,8 @@ class Interval:
         largest = max(abs(number) for number in numbers)
         # two digits of the largest at least, so that what is small does not read as nothing
         digits = 2 if not 0 < largest < 0.01 else 1 - math.floor(math.log10(largest))
-        mean, *ends = [f"{number:.{digits}f}" for number in numbers]
+        # 0 is added to what is rounded, so that there is no -0.00
+        mean, *ends = [f"{round(number, digits) + 0.0:.{digits}f}" for number in numbers]
         return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
