@@ -1,5 +1,6 @@
 """Capture: right numbers, the right number of records, and nothing kept that need not be."""
 
+import gc
 import importlib.util
 import math
 from pathlib import Path
@@ -342,3 +343,23 @@ def test_capture_does_not_disturb_training():
     loss.backward()
     assert math.isfinite(float(loss.detach()))
     assert module.training
+
+
+def test_what_was_not_kept_is_not_held_either():
+    """Breaks when a cache holds hidden units that nobody can ask it for, beside its `nbytes`."""
+    width = 4 * 52  # of no other tensor
+    model = timm.models.VisionTransformer(
+        img_size=32, patch_size=8, embed_dim=52, depth=2, num_heads=2, num_classes=3
+    ).eval()
+
+    def hidden() -> int:
+        gc.collect()
+        found = [one for one in gc.get_objects() if type(one) is torch.Tensor]
+        hold = [one.untyped_storage() for one in found if one.shape == (1, 17, width)]
+        return len({storage.data_ptr() for storage in hold})
+
+    batch = torch.zeros(1, 3, 32, 32)
+    cache = vw.capture(model, batch, keep=["attention", "tokens"])
+    assert (len(cache.tokens), hidden()) == (2, 0)
+    cache = vw.capture(model, batch)
+    assert (len(cache.neurons), hidden()) == (2, 2)

@@ -52,7 +52,7 @@ def test_methods_are_drawn_over_each_other_between_their_bands():
     assert lines["random map"].colors == lines["edge detector"].colors
     assert lines["random map"].line_style != lines["edge detector"].line_style
     names = figure.marks[-1]
-    assert list(names.text) == [*list(results)[:3], "┄ edge detector"]
+    assert list(names.text) == [*list(results)[:3], "- - edge detector"]
     assert np.diff(np.sort(names.y)).min() > 0.05
     assert names.y.max() <= names.scales["y"].max
 

@@ -1,5 +1,6 @@
 """What is said of a leaderboard is what its numbers allow."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -40,6 +41,10 @@ def test_each_side_of_the_baselines_is_named():
     assert said[4].startswith("good is better than close by 0.78 [")
     assert ", bad by 1.30 [" in said[4]
     assert len(said) == 5
+    intervals = re.findall(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]", "".join(said))
+    assert len(intervals) == 2 + 3 * 3 + 2
+    for mean, low, high in intervals:
+        assert float(low) < float(mean) < float(high)
 
 
 def test_less_is_better_of_a_score_where_it_is():

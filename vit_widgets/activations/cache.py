@@ -229,6 +229,7 @@ def capture(
     if "attention" in keep and seen.attention:
         placement = placement_of(model, seen, tuple(images.shape))
     scores = model.logits(output)
+    seen.drop_neurons()  # they said where the blocks are; what is kept of them is in `hidden`
     return ActivationCache(
         model=model,
         images=images,

@@ -215,6 +215,10 @@ class Interception(TorchFunctionMode):
         """What may be hidden units of a feed-forward layer, in execution order."""
         return self._neurons.events if self._neurons is not None else []
 
+    def drop_neurons(self) -> None:
+        """Let go of the hidden units, which are the most of what a forward leaves."""
+        self._neurons = None
+
     def __torch_function__(
         self,
         func: Callable[..., Any],

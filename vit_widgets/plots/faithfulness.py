@@ -139,9 +139,7 @@ def _curves(title: str, lines: list[_Line], across: str, up: str) -> Any:
             x=np.array([line.x[-1] for line in lines]),
             y=_labels(ends, _LINE * (high - low), high),
             text=[
-                f"\N{BOX DRAWINGS LIGHT TRIPLE DASH HORIZONTAL} {line.name}"
-                if style == "dashed"
-                else line.name
+                f"- - {line.name}" if style == "dashed" else line.name
                 for line, style in zip(lines, styles, strict=True)
             ],
             colors=colours,
