@@ -225,7 +225,7 @@ def test_images_of_which_nothing_is_known_are_measured_as_well():
     assert asked.scores == ("abpc",)
     assert any("give its mask" in note for note in asked.results["rollout"].notes)
     nothing = leaderboard(model, images[:1], ["rollout"], ["localization"])
-    assert repr(nothing) == "No image was measured: there is nothing to say."
+    assert str(nothing) == "No image was measured: there is nothing to say."
 
 
 def test_of_a_model_that_does_not_look_it_says_so():

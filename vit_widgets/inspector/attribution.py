@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from vit_widgets.inspector.attribution_maps import (
-    BASELINES,
     BASIC,
     AttributionMaps,
     Failed,
@@ -26,6 +25,7 @@ from vit_widgets.jobs import exiting
 from vit_widgets.models import Grid
 from vit_widgets.probes import ATTRIBUTIONS, PatchMap, PixelMap
 from vit_widgets.probes.attribution.methods import AttributionMethod
+from vit_widgets.probes.baselines import BASELINES
 from vit_widgets.widgets import Attributions
 from vit_widgets.widgets.base import READY
 from vit_widgets.widgets.explained import spelled

@@ -17,8 +17,6 @@ from vit_widgets.probes.leaderboard import CELLS
 from vit_widgets.probes.maps import PatchMap, PixelMap
 from vit_widgets.probes.progress import Progress
 
-BASELINES = ("random map", "edge detector")
-
 BASIC = ("deletion", "insertion", "abpc", "confidence")
 """Measured together: they share most of their pictures."""
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from vit_widgets.inspector.attribution_maps import (
-    BASELINES,
     BASIC,
     AttributionMaps,
     Failed,
@@ -17,6 +16,7 @@ from vit_widgets.inspector.attribution_maps import (
 )
 from vit_widgets.inspector.attribution_trust import trust, trust_over
 from vit_widgets.probes import Faithfulness
+from vit_widgets.probes.baselines import BASELINES
 from vit_widgets.probes.faithfulness.averages import FaithfulnessOver, averaged
 
 CURVES = ("deletion", "insertion")

@@ -100,7 +100,7 @@ class Leaderboard(Result):
     _model: VisionModel | None = field(default=None, repr=False, compare=False)
     _scenes: tuple[Known, ...] = field(default=(), repr=False, compare=False)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         """Say what ``abpc`` allows to say, or, where it was not measured, the first score."""
         scores = self.scores
         said = self.sentence("abpc" if "abpc" in scores or not scores else scores[0])
