@@ -141,7 +141,7 @@ def test_the_curve_ends_where_heads_are_gone_and_its_order_is_the_tables(page: v
     assert {"entropy", "first_order", "logit", "pattern"} <= set(table.columns)
 
 
-def test_a_stop_keeps_what_there_is_and_the_next_run_begins_anew(page: vw.Inspector, monkeypatch):
+def test_a_stop_keeps_what_there_is_and_the_next_run_goes_on(page: vw.Inspector, monkeypatch):
     """Breaks when Stop waits for the end, loses what was measured, or leaves a hook behind."""
     monkeypatch.setattr(desk_of_heads, "_PATIENCE", -1.0)
     stopped: list[int] = []
@@ -163,8 +163,13 @@ def test_a_stop_keeps_what_there_is_and_the_next_run_begins_anew(page: vw.Inspec
     assert not any(part._forward_hooks for part in page.model.module.modules())
     np.testing.assert_array_equal(page.model.predict(SCENES[0].image), before)
     page.unobserve(stop, "heads_importance")
+    seen: list[int] = []
+    page.observe(lambda change: seen.append(change["new"]["done"]), "heads_importance")
     done(page, "exact")
-    assert np.isfinite(page.number("logit")).all()
+    assert seen[0] >= 2  # not from the beginning
+    assert seen[-1] == 6
+    whole = vw.probes.ablate_heads(page.model, SCENES[0].image).metric("logit")
+    np.testing.assert_allclose(page.number("logit"), whole, rtol=1e-4, atol=1e-6)
 
 
 def test_a_curve_is_stopped_between_two_of_its_steps(page: vw.Inspector, monkeypatch):
@@ -180,6 +185,10 @@ def test_a_curve_is_stopped_between_two_of_its_steps(page: vw.Inspector, monkeyp
     assert page.heads_curve["done"] == 1
     assert page.heads_curve["note"] == "stopped before the first images"
     assert not page.heads_curve["values"]
+    page.unobserve_all("heads_curve")
+    done(page, "curve")
+    assert page.heads_curve["done"] == page.heads_curve["total"]
+    assert page.heads_curve["note"] == ""
 
 
 def test_another_class_is_another_answer(page: vw.Inspector):

@@ -8,7 +8,7 @@ import vit_widgets as vw
 from tests.models.module_state import state_of
 from tests.probes.attribution.tiny_vit import pictures, tiny_vit
 from vit_widgets import probes
-from vit_widgets.probes.faithfulness.measure import METRICS
+from vit_widgets.probes.faithfulness import METRICS
 
 CHEAP = {
     "smooth_grad": {"samples": 2},

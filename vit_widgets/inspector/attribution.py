@@ -21,7 +21,6 @@ from vit_widgets.inspector.attribution_tests import Tested, basic, tests_of_one,
 from vit_widgets.inspector.explained import class_names
 from vit_widgets.inspector.places import box
 from vit_widgets.inspector.tokens import Submit, TokenDesk, TokenSource
-from vit_widgets.jobs import exiting
 from vit_widgets.models import Grid
 from vit_widgets.probes import ATTRIBUTIONS, PatchMap, PixelMap
 from vit_widgets.probes.attribution.methods import AttributionMethod
@@ -192,11 +191,9 @@ class AttributionDesk(TokenDesk[Attributions]):
             page.publish(
                 status={**READY, "state": "working", "text": words, "progress": done / total}
             )
-        return page.attribution_running and self._wanted(task)
+        return page.attribution_running and self._wanted(Attributions) and self._asked(task)
 
-    def _wanted(self, task: Task) -> bool:
-        if not self._page.shows(Attributions) or exiting():
-            return False
+    def _asked(self, task: Task) -> bool:
         tasks = self._tasks()
         return task in tasks or any(
             isinstance(one, MeasureTask) and one.of == task for one in tasks

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from vit_widgets import probes
 from vit_widgets.activations import AttentionRecord
@@ -23,6 +24,7 @@ from vit_widgets.inspector.head_measures import (
 from vit_widgets.inspector.tokens import Submit, TokenDesk, TokenSource
 from vit_widgets.probes.ablation import METRICS
 from vit_widgets.probes.head_statistics import STATISTICS
+from vit_widgets.probes.progress import Progress
 from vit_widgets.widgets import HeadDashboard
 from vit_widgets.widgets.base import READY
 from vit_widgets.widgets.explained import spelled
@@ -247,30 +249,25 @@ class HeadDesk(TokenDesk[HeadDashboard]):
     # --- at length --------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        """Begin what the page wants to be run, or go on with it; drop what it does not."""
+        """Begin what the page wants to be run, or go on with it, also where it was stopped."""
         run, asked = self._page.heads_running, self._asked()
+        if self._going is not None:
+            of, kind, _ = self._going
+            if (of.effects, of.over) != (asked.effects, asked.over):
+                self._going = None  # of another image, class or set
+                if kind == run:  # which is not asked any more
+                    self._page.publish(heads_running="")
+                    return
         if not run:
-            self._going = None
             return
-        if self._going is not None and not self._same(asked, run):
-            again = self._going[1] != run
-            self._going = None
-            if not again:  # of another image, class or set: what went on is not asked any more
-                self._page.publish(heads_running="")
-                return
-        if self._going is None:
+        if self._going is None or self._going[1] != run:
             making = self._pruning if run == "curve" else self._silencing
             self._going = (asked, run, making(asked, run))
         self._submit("heads step", self._step)
 
-    def _same(self, asked: HeadQuestion, run: str) -> bool:
-        assert self._going is not None
-        of, kind, _ = self._going
-        return kind == run and (of.effects, of.over) == (asked.effects, asked.over)
-
     def _step(self) -> None:
         """Do a little of what is going on, and come again."""
-        if self._going is None:
+        if self._going is None or self._page.heads_running != self._going[1]:
             return
         asked, run, going = self._going
         ended, error = True, ""
@@ -343,21 +340,15 @@ class HeadDesk(TokenDesk[HeadDashboard]):
                     held = self._page.heads_curve
                     told = {"done": chunk * total + done, "total": len(chunks) * total}
                     self._page.publish(heads_curve={**held, **told})
-                return bool(self._page.heads_running)
+                return bool(self._page.heads_running) and self._wanted(HeadDashboard)
 
             right = asked.labels[first : first + AT_ONCE]
-            found = probes.pruning_curve(
-                self._measures.model,
-                batch[first : first + AT_ONCE],
-                values,
-                self._measures.target(asked),
-                STEPS,
-                labels=np.array(right) if right else None,
-                progress=progress,
-            )
-            if any("stopped" in note for note in found.notes):
+            some = batch[first : first + AT_ONCE]
+            found = self._pruned(asked, values, some, right, progress)
+            while any("stopped" in note for note in found.notes):
                 self._page.publish(heads_curve={**self._page.heads_curve, "note": _stopped(parts)})
-                return
+                yield
+                found = self._pruned(asked, values, some, right, progress)
             parts.append(found.each)
             steps = 2 * len(found.heads)
             self._page.publish(
@@ -373,6 +364,24 @@ class HeadDesk(TokenDesk[HeadDashboard]):
                 }
             )
             yield
+
+    def _pruned(
+        self,
+        asked: HeadQuestion,
+        values: np.ndarray,
+        some: torch.Tensor,
+        right: tuple[int, ...],
+        progress: Progress,
+    ) -> probes.PruningCurve:
+        return probes.pruning_curve(
+            self._measures.model,
+            some,
+            values,
+            self._measures.target(asked),
+            STEPS,
+            labels=np.array(right) if right else None,
+            progress=progress,
+        )
 
 
 def _mean_curves(parts: list[np.ndarray]) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from vit_widgets.activations import ActivationCache
 from vit_widgets.inspector.places import described, layer_around, token_there
-from vit_widgets.jobs import Job
+from vit_widgets.jobs import Job, exiting
 from vit_widgets.models import TokenAxis
 from vit_widgets.widgets.token_page import TokenPage
 
@@ -131,6 +131,10 @@ class TokenDesk(ABC, Generic[Page]):
     @abstractmethod
     def answer(self) -> None:
         """Answer for what is selected now."""
+
+    def _wanted(self, page: type[TokenPage]) -> bool:
+        """Whether somebody waits for what takes long: the page is in view, and nothing ends."""
+        return self._page.shows(page) and not exiting()
 
     def _ask_layer(self) -> None:
         """Let the page know where the tokens of the layer in view lie."""
