@@ -1,5 +1,5 @@
 // What is followed, what is measured at length, how far that is, and what it took.
-import type { HeadRun } from "../lib/dashboard";
+import { type HeadRun, IMPORTANCE } from "../lib/dashboard";
 import { percent, plain } from "../lib/format";
 import type { HeadDashboardState } from "../lib/state";
 import type { DashboardModel } from "./dashboard_model";
@@ -26,9 +26,18 @@ export function drawDashboardImportance(
   const target = el("div");
   const followed = el("p", "vw-note");
   drawExplained(target, view);
+  /** Starts a run, and shows what it is about to measure. */
+  function begin(run: HeadRun): void {
+    store.set("heads_running", run);
+    const known: readonly string[] = IMPORTANCE;
+    if (run !== "curve" && !known.includes(store.get("heads_number")))
+      store.set("heads_number", "logit");
+    if (run === "curve" && store.get("heads_labels").length > 0)
+      store.set("heads_left", "accuracy");
+  }
   const buttons = RUNS.map(({ run, text, title }) => {
     const button = el("button", "vw-button", { type: "button", title, "data-run": run }, text);
-    listen(button, "click", () => store.set("heads_running", run), signal);
+    listen(button, "click", () => begin(run), signal);
     return button;
   });
   const stop = el("button", "vw-button", { type: "button" }, "Stop");
