@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from vit_widgets.activations import Site, site, sites
-from vit_widgets.models import VisionModel, load
+from vit_widgets.models import TokenAxis, VisionModel, load
 from vit_widgets.probes.attribution.gradients_from import differentiated, gradients_from
 from vit_widgets.probes.maps import PatchMap, picture_size, remarks
 from vit_widgets.probes.target import Target, one_image, question
@@ -145,7 +145,7 @@ def _place(model: VisionModel, batch: torch.Tensor, layer: int | str | None) -> 
         leaving = _found(model, "resid", batch)
         last = [*entering[-1:], *leaving[-1:]]
         for one in (*last, *reversed(entering), *reversed(leaving)):
-            if one.axis is not None and one.axis.grid is not None:
+            if one.axis is not None and _covers(one.axis):
                 return one
         what = "the tokens of no block lie in known places" if last else "no block was seen"
         msg = f"{model.name} has no default layer: {what}; name a module, as layer='layer4'"
@@ -159,6 +159,13 @@ def _place(model: VisionModel, batch: torch.Tensor, layer: int | str | None) -> 
     return _placed(model, batch, entering[layer])
 
 
+def _covers(axis: TokenAxis) -> bool:
+    """Whether tokens lie on every cell: some blocks are given an image in several groups."""
+    if axis.grid is None:
+        return False
+    return axis.cells is None or len(np.unique(axis.cells[axis.cells >= 0])) == axis.grid.size
+
+
 def _found(
     model: VisionModel, space: Literal["attn_in", "resid"], batch: torch.Tensor
 ) -> tuple[Site, ...]:
@@ -170,7 +177,7 @@ def _found(
 
 def _placed(model: VisionModel, batch: torch.Tensor, one: Site) -> Site:
     """Lay the tokens of a module on the image as those of a block of as many tokens lie."""
-    if one.axis is not None and one.axis.grid is not None:
+    if one.axis is not None and _covers(one.axis):
         return one
     blocks = [*_found(model, "attn_in", batch), *_found(model, "resid", batch)]
     axes = [b.axis for b in blocks if b.axis is not None and b.axis.grid and b.tokens == one.tokens]
