@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import weakref
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 import vit_widgets as vw
 from vit_widgets.activations.intercept import Interception
+from vit_widgets.activations.neurons import NeuronWatch
 
 _spec = importlib.util.spec_from_file_location(
     "feed_forward_families", Path(__file__).with_name("feed_forward_families.py")
@@ -430,3 +432,15 @@ def test_torch_and_torchvision():
     cache = vw.capture(model, torch.randn(2, 3, 32, 32), keep=("tokens", "neurons"))
     assert cache.blocks == ("encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1")
     assert all(torch.equal(a, b) for a, b in zip(cache.neurons, seen, strict=True))
+
+
+def test_a_table_that_a_forward_replaces_is_not_mistaken_for_another_tensor():
+    """Breaks when tables are known by a number that a new tensor may get once they are gone."""
+    part = nn.Module()
+    part.register_buffer("table", torch.zeros(3))
+    table = weakref.ref(part.table)
+    watch = NeuronWatch([("", part)], images=1)
+    part.table = torch.zeros(4)
+    assert table() is not None
+    del watch
+    assert table() is None

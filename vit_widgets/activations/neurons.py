@@ -153,8 +153,9 @@ class NeuronWatch:
         self._images_second = any(
             isinstance(part, nn.MultiheadAttention) and not part.batch_first for _, part in parts
         )
-        # Projected coordinates are position biases; they are kept as buffers.
-        self._tables = {id(table) for _, part in parts for table in part._buffers.values()}
+        # Projected coordinates are position biases; they are kept as buffers. A forward may put
+        # others in their place, and a number of one that is gone may be that of a new tensor.
+        self._tables = {id(table): table for _, part in parts for table in part._buffers.values()}
         self._units: MutableMapping[torch.Tensor, _Units] = WeakIdKeyDictionary()
         # Units that were joined with others (attention, in a parallel block) for one projection.
         self._joined: MutableMapping[torch.Tensor, torch.Tensor] = WeakIdKeyDictionary()
