@@ -10,10 +10,11 @@ import vit_widgets as vw
 from tests.models.module_state import state_of
 from vit_widgets import probes
 from vit_widgets.inspector.attribution import RANDOM_MAPS
-from vit_widgets.inspector.attribution_maps import on_cells
+from vit_widgets.inspector.attribution_maps import AttributionMaps, Task, on_cells
 from vit_widgets.inspector.attribution_trust import trust, trust_over
 from vit_widgets.models import Grid
 from vit_widgets.probes.maps import PixelMap
+from vit_widgets.probes.progress import Progress
 from vit_widgets.widgets.wire import unpack
 
 QUICK = ["rollout", "grad_cam", "relevance"]
@@ -264,6 +265,26 @@ def test_tests_over_all_images_are_those_of_the_probes(
     assert page.attribution_picture["step"] == 3
     handle.remove()
     assert not ran
+
+
+def test_over_many_images_each_map_is_made_once(model: vw.VisionModel, monkeypatch):
+    """Breaks when the maps in view are let go while others are made, and made again and again."""
+    ran: list[Task] = []
+    run_task = AttributionMaps.run
+
+    def counted(self: AttributionMaps, task: Task, progress: Progress) -> object:
+        ran.append(task)
+        return run_task(self, task, progress)
+
+    monkeypatch.setattr(AttributionMaps, "run", counted)
+    monkeypatch.setattr("vit_widgets.inspector.attribution_maps._MOST_IMAGES", 2)
+    page = vw.inspect(
+        model, vw.demo.scenes(4, seed=3), tab="attribution", attribution_methods=["rollout"],
+        attribution_method="rollout", attribution_over="all images",
+    )  # fmt: skip
+    assert page.wait(120)
+    page.close()
+    assert len(ran) == len(set(ran)) == 4 * 3 * 2  # images; a map and two baselines; made, measured
 
 
 def test_any_target_is_explained(page: vw.Inspector, model: vw.VisionModel, scenes: list):

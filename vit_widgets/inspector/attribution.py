@@ -158,6 +158,7 @@ class AttributionDesk(TokenDesk[Attributions]):
 
     def _work(self) -> None:
         """Do one thing and come again, so that whatever is asked meanwhile goes first."""
+        self._maps.in_view = self._page.image_index
         tasks = self._tasks()
         missing = [task for task in tasks if not self._done(task)]
         going = bool(missing) and self._page.attribution_running

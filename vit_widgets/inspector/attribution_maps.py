@@ -22,7 +22,7 @@ BASIC = ("deletion", "insertion", "abpc", "confidence")
 
 _REMADE = frozenset({"max_sensitivity", "randomization"})  # these make maps of their own
 
-_MOST_IMAGES = 4  # whose maps are kept; one of 224 x 224 pixels takes about half a MB
+_MOST_IMAGES = 4  # whose maps are kept, two at least; one of 224 x 224 pixels takes about half a MB
 
 _MOST_KEPT = 256  # maps and measures of one image
 
@@ -82,15 +82,18 @@ class Failed:
 class AttributionMaps:
     """Makes maps and measures them.
 
-    Maps are kept of the images that were looked at last, numbers of all.
+    Maps are kept of the image in view and of some others, numbers of all.
 
     Parameters
     ----------
     source
         The images.
+    in_view
+        Which of them is looked at.
     """
 
     source: TokenSource
+    in_view: int = 0
     _kept: dict[int, dict[Task, Any]] = field(default_factory=dict)
     _numbers: dict[MeasureTask, probes.Faithfulness | Failed] = field(default_factory=dict)
 
@@ -147,7 +150,8 @@ class AttributionMaps:
         if len(own) > _MOST_KEPT:
             del own[next(iter(own))]
         if len(self._kept) > _MOST_IMAGES:
-            del self._kept[next(iter(self._kept))]
+            others = (one for one in self._kept if one not in (image, self.in_view))
+            del self._kept[next(others)]
 
     def _made(self, task: MapTask, progress: Progress) -> PatchMap | PixelMap:
         cache, settings = self.source.of_image(task.image_index), dict(task.settings)
