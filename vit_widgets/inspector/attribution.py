@@ -208,17 +208,17 @@ class AttributionDesk(TokenDesk[Attributions]):
         status = dict(READY)
         if running is not None:
             status |= {"state": "working", "text": _words(running), "progress": done / total}
-        page.publish(
-            status=status,
-            attribution_list={**about, **self._listed(done, total, running)},
-            attribution={**about, **self._large()},
-        )
+        answers = {
+            "status": status,
+            "attribution_list": {**about, **self._listed(done, total, running)},
+            "attribution": {**about, **self._large()},
+        }
         every = page.attribution_over == "all images"
-        now = time.monotonic()
-        if not every or running is None or now - self._shown > _PATIENCE:
+        if not every or running is None or time.monotonic() - self._shown > _PATIENCE:
             tests = {**about, "over": page.attribution_over, **self._tests()}
-            page.publish(attribution_curves=tests)
+            answers["attribution_curves"] = tests
             self._shown = time.monotonic()
+        page.publish(**answers)
         self._publish_picture()
 
     def _tests(self) -> dict[str, Any]:
