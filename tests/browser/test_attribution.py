@@ -35,7 +35,9 @@ def test_a_map_is_explained_and_tested(jupyterlab: JupyterHost):
         notebook.wait_for_python("page.attribution_method", "grad_cam")
         expect(view).to_have_attribute("data-drawn", "0:grad_cam:null")
         view.get_by_label("variant").select_option("layer_cam")
-        notebook.wait_for_python("page.attribution_settings['grad_cam']['variant']", "layer_cam")
+        notebook.wait_for_python(
+            "page.attribution_settings", {"grad_cam": {"variant": "layer_cam"}}
+        )
         view.get_by_label("what is explained").select_option("margin")
         view.get_by_label("class", exact=True).select_option("4")
         view.get_by_label("against").select_option("2")
