@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -12,13 +13,17 @@ from vit_widgets import probes
 from vit_widgets.inspector.explained import target_of
 from vit_widgets.inspector.tokens import TokenSource
 from vit_widgets.models import Grid
-from vit_widgets.probes.faithfulness.units import cells_of
-from vit_widgets.probes.leaderboard import CELLS
+from vit_widgets.probes.baselines import BASELINES
+from vit_widgets.probes.faithfulness.units import averaged_over, cells_of, even_cells
 from vit_widgets.probes.maps import PatchMap, PixelMap
 from vit_widgets.probes.progress import Progress
 
 BASIC = ("deletion", "insertion", "abpc", "confidence")
 """Measured together: they share most of their pictures."""
+
+_DRAWN: Mapping[str, Callable[..., PatchMap | PixelMap]] = dict(
+    zip(BASELINES, (probes.random_map, probes.edge_map), strict=True)
+)
 
 _REMADE = frozenset({"max_sensitivity", "randomization"})  # these make maps of their own
 
@@ -111,8 +116,7 @@ class AttributionMaps:
         axis = cache.placement.axis
         if axis is not None and axis.grid is not None:
             return axis.grid
-        height, width = cache.images.shape[-2:]
-        return Grid(CELLS, CELLS, (height / CELLS, width / CELLS))
+        return even_cells((int(cache.images.shape[-2]), int(cache.images.shape[-1])))
 
     def run(self, task: Task, progress: Progress) -> Any:
         """Do a task and keep what comes of it; ended by `progress`, nothing is kept.
@@ -154,15 +158,9 @@ class AttributionMaps:
             del self._kept[next(others)]
 
     def _made(self, task: MapTask, progress: Progress) -> PatchMap | PixelMap:
-        cache, settings = self.source.of_image(task.image_index), dict(task.settings)
-        image = cache.images[:1]
-        if task.method == "random map":
-            return probes.random_map(cache.model, image, **settings)
-        if task.method == "edge detector":
-            return probes.edge_map(cache.model, image)
-        method = probes.ATTRIBUTIONS[task.method]
+        cache = self.source.of_image(task.image_index)
         target = target_of(task.explained, self.source)
-        return method(cache.model, image, target, progress, **settings)
+        return _maker(task, progress)(cache.model, cache.images[:1], target)
 
     def _measured(self, task: MeasureTask, progress: Progress) -> probes.Faithfulness | Failed:
         of, found = task.of, self.known(task.of)
@@ -176,7 +174,7 @@ class AttributionMaps:
             marked = np.frombuffer(task.mask[0], np.uint8).reshape(task.mask[1]) > 0
             mask = np.append(marked.ravel(), False)[cells_of(grid, size)]
         return probes.faithfulness(
-            cache.model, image, _again(of) if _REMADE & {*task.metrics} else found,
+            cache.model, image, _maker(of) if _REMADE & {*task.metrics} else found,
             target_of(of.explained, self.source), task.metrics, mask,
             progress=progress, grid=grid, batch_size=_AT_ONCE,
         )  # fmt: skip
@@ -186,15 +184,13 @@ def _image(task: Task) -> int:
     return task.image_index if isinstance(task, MapTask) else task.of.image_index
 
 
-def _again(task: MapTask) -> Callable[..., PatchMap | PixelMap]:
-    """Make a map like this of other pictures and other models."""
+def _maker(task: MapTask, progress: Progress | None = None) -> Callable[..., PatchMap | PixelMap]:
+    """Give the function of (model, image, target) that makes such a map, of any picture."""
     settings = dict(task.settings)
-    if task.method == "random map":
-        return lambda model, image, _target: probes.random_map(model, image, **settings)
-    if task.method == "edge detector":
-        return lambda model, image, _target: probes.edge_map(model, image)
+    if task.method in _DRAWN:
+        return functools.partial(_DRAWN[task.method], **settings)
     method = probes.ATTRIBUTIONS[task.method]
-    return lambda model, image, target: method(model, image, target, **settings)
+    return functools.partial(method, progress=progress, **settings)
 
 
 def on_cells(found: PatchMap | PixelMap, grid: Grid) -> np.ndarray:
@@ -211,11 +207,9 @@ def on_cells(found: PatchMap | PixelMap, grid: Grid) -> np.ndarray:
         return values
     plane = np.append(values.ravel(), np.nan)[cells_of(own, found.size)]
     at = cells_of(grid, found.size)
-    inside = at >= 0
-    count = np.bincount(at[inside], minlength=grid.size)
-    sums = np.bincount(at[inside], weights=plane[inside], minlength=grid.size)
-    with np.errstate(invalid="ignore"):
-        return (sums / count).reshape(grid.rows, grid.cols)
+    there = np.isin(np.arange(grid.size), at)
+    means = np.where(there, averaged_over(plane, at, grid.size), np.nan)
+    return means.reshape(grid.rows, grid.cols)
 
 
 def _pixels(found: PixelMap) -> Grid:

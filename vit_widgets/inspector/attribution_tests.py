@@ -46,8 +46,10 @@ def tests_of_one(maps: AttributionMaps, rows: Mapping[str, Tested]) -> dict[str,
         for name, some in found.items()
     }
     of_edges = areas[BASELINES[1]][0] if areas[BASELINES[1]] else None
+    over = {name: averaged([one for one in some if one]) for name, some in found.items()}
+    ends = {"deletion_ends", "insertion_ends", "ends"}  # of one image there are none
     return {
-        **_drawn({name: [one for one in some if one] for name, some in found.items()}),
+        **{name: drawn for name, drawn in _drawn(over).items() if name not in ends},
         "words": [
             trust(areas[name][0], areas[BASELINES[0]], of_edges)
             if areas[name] and name not in BASELINES
@@ -84,11 +86,7 @@ def tests_over(maps: AttributionMaps, rows: Mapping[str, Tested]) -> dict[str, A
         areas[name] = np.array(area)
     over = {name: averaged(each) for name, each in found.items()}
     return {
-        **_drawn(found, over),
-        "ends": [
-            {score: [one.low, one.high] for score, one in over[name].scores.items()}
-            for name in rows
-        ],
+        **_drawn(over),
         "words": [
             "" if name in BASELINES else trust_over(areas[name], *(areas[one] for one in BASELINES))
             for name in rows
@@ -117,37 +115,21 @@ def _together(maps: AttributionMaps, measures: Sequence[MeasureTask]) -> Faithfu
     )
 
 
-def _drawn(
-    found: Mapping[str, Sequence[Faithfulness]],
-    over: Mapping[str, FaithfulnessOver] | None = None,
-) -> dict[str, Any]:
+def _drawn(over: Mapping[str, FaithfulnessOver]) -> dict[str, Any]:
     """Lay the mean curves of all rows beside each other, with their ends, and the mean scores."""
-    known = [one for each in found.values() for one in each]
-    fractions = known[0].curves["deletion"].fractions if known else np.empty(0)
+    known = [curve for one in over.values() for curve in one.curves.values()]
+    fractions = known[0].fractions if known else np.empty(0)
     none = np.full(len(fractions), np.nan)
-    drawn: dict[str, Any] = {"names": list(found), "fractions": fractions.tolist()}
+    drawn: dict[str, Any] = {"names": list(over), "fractions": fractions.tolist()}
     for kind in CURVES:
-        means = [
-            np.mean([one.curves[kind].scores for one in each], axis=0) if each else none
-            for each in found.values()
-        ]
-        drawn[kind] = np.array(means)
-        if over is not None:
-            curves = [one.curves.get(kind) for one in over.values()]
-            ends = [(none, none) if one is None else (one.low, one.high) for one in curves]
-            drawn[f"{kind}_ends"] = np.array(ends)
-    drawn["scores"] = [_mean_scores(each) for each in found.values()]
+        curves = [one.curves.get(kind) for one in over.values()]
+        drawn[kind] = np.array([none if one is None else one.mean for one in curves])
+        ends = [(none, none) if one is None else (one.low, one.high) for one in curves]
+        drawn[f"{kind}_ends"] = np.array(ends)
+    scores = [one.scores.items() for one in over.values()]
+    drawn["scores"] = [{name: score.mean for name, score in each} for each in scores]
+    drawn["ends"] = [{name: [score.low, score.high] for name, score in each} for each in scores]
     return drawn
-
-
-def _mean_scores(each: Sequence[Faithfulness]) -> dict[str, float]:
-    names = dict.fromkeys(name for one in each for name in one.scores)
-    found = {}
-    for name in names:
-        numbers = np.array([one.scores.get(name, np.nan) for one in each])
-        known = numbers[np.isfinite(numbers)]
-        found[name] = float(known.mean()) if len(known) else float("nan")
-    return found
 
 
 def _notes(maps: AttributionMaps, tested: Tested) -> list[str]:

@@ -96,11 +96,9 @@ def trust_over(areas: np.ndarray, of_random: np.ndarray, of_edges: np.ndarray) -
 def _verdict(differences: np.ndarray) -> str:
     """Say whether a mean difference is above 0, below it, or cannot be told from it."""
     found = interval(differences, 0)
-    if found.count < FEW:
+    if found.count < FEW or found.side is None:
         return ""
-    if found.low > 0:
-        return "better than"
-    return "worse than" if found.high < 0 else "not to be told from"
+    return {1: "better than", -1: "worse than", 0: "not to be told from"}[found.side]
 
 
 def _alike(numbers: Sequence[float]) -> list[str]:

@@ -17,7 +17,8 @@ from vit_widgets.inspector.places import box, described
 from vit_widgets.models import Grid, TokenAxis, VisionModel
 from vit_widgets.models.images import Picture
 from vit_widgets.probes import Faithfulness, PatchMap, PixelMap, faithfulness
-from vit_widgets.probes.leaderboard import CELLS
+from vit_widgets.probes.faithfulness.scoring import Stopped
+from vit_widgets.probes.faithfulness.units import even_cells
 from vit_widgets.probes.maps import remarks
 from vit_widgets.probes.target import Target
 from vit_widgets.widgets.maps import token_axis
@@ -66,8 +67,7 @@ class Subject:
         """On which maps are measured: the model's patches, where they are known."""
         if self.axis is not None and self.axis.grid is not None:
             return self.axis.grid
-        height, width = self.size
-        return Grid(CELLS, CELLS, (height / CELLS, width / CELLS))
+        return even_cells(self.size)
 
 
 def subject(model: VisionModel, image: Picture) -> Subject:
@@ -139,7 +139,7 @@ def measured(
     except (ValueError, RuntimeError) as error:
         return f"not measured: {error}"
     if "abpc" not in tested.scores:
-        raise KeyboardInterrupt  # which ended the measuring: it ends what would follow as well
+        raise Stopped  # the keyboard ended the measuring: it ends what would follow as well
     return tested
 
 

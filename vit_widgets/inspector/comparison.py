@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from torch import nn
 
+from vit_widgets import tables
 from vit_widgets.inspector import opening
 from vit_widgets.inspector.compared_maps import Method, Subject, cell, made, measured, row, subject
 from vit_widgets.models import VisionModel
-from vit_widgets.probes import ATTRIBUTIONS, Faithfulness, PatchMap, PixelMap, random_map, tables
+from vit_widgets.probes import ATTRIBUTIONS, Faithfulness, PatchMap, PixelMap, random_map
 from vit_widgets.probes.attribution.methods import methods_named
 from vit_widgets.probes.faithfulness.averages import Interval, interval
+from vit_widgets.probes.faithfulness.scoring import Stopped
 from vit_widgets.probes.progress import Progress, watching
 from vit_widgets.probes.target import Target
 from vit_widgets.widgets import CompareMaps
@@ -171,7 +173,7 @@ def compare(
             nonlocal done
             done += 1
             if told(done, total) is False:
-                raise KeyboardInterrupt  # ended as by the keyboard
+                raise Stopped
 
         for name, at in places:
             seen: dict[str, PatchMap | PixelMap | str] = {}
@@ -181,7 +183,7 @@ def compare(
                 if not stopped:
                     of = subject(opened[name], read[at])
                     _fill(seen, said, of, columns, target, at if faithfulness else None, step)
-            except KeyboardInterrupt:
+            except (Stopped, KeyboardInterrupt):
                 stopped = True  # what there is, is the answer, and it says so
             known = {key: one for key, one in seen.items() if not isinstance(one, str)}
             maps |= {(name, at, key): one for key, one in known.items() if key in columns}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vit_widgets.probes import tables
+from vit_widgets import tables
 from vit_widgets.probes.result import Result
 from vit_widgets.probes.target import ReadOut
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from torch import nn
 
+from vit_widgets import tables
 from vit_widgets.models import Grid, VisionModel, load
-from vit_widgets.probes import tables
 from vit_widgets.probes.attribution.fills import Fill
 from vit_widgets.probes.attribution.input_gradients import checked_count
 from vit_widgets.probes.attribution.methods import methods_named
@@ -27,7 +27,7 @@ from vit_widgets.probes.faithfulness.measurement import (
 )
 from vit_widgets.probes.faithfulness.plan import Method
 from vit_widgets.probes.faithfulness.scoring import Stopped, Work
-from vit_widgets.probes.faithfulness.units import Units
+from vit_widgets.probes.faithfulness.units import CELLS, Units, even_cells
 from vit_widgets.probes.maps import PatchMap
 from vit_widgets.probes.progress import Progress, watching
 from vit_widgets.probes.result import Result
@@ -37,9 +37,6 @@ from vit_widgets.probes.verdict import verdict
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CELLS = 14
-"""Cells a side where the patches of a model are not known."""
 
 ENDING = ("deletion", "morf", "insertion")
 """Curves from a picture to its baseline, or back."""
@@ -523,8 +520,7 @@ def _cells(model: VisionModel, image: object) -> tuple[Grid, tuple[str, ...]]:
     grid = patch_grid(model, pixels)
     if grid is not None:
         return grid, ()
-    height, width = pixels.shape[-2:]
     note = (
         f"where the patches of {model.name} lie is not known: measured on {CELLS} x {CELLS} cells"
     )
-    return Grid(CELLS, CELLS, (height / CELLS, width / CELLS)), (note,)
+    return even_cells((int(pixels.shape[-2]), int(pixels.shape[-1]))), (note,)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vit_widgets import tables
 from vit_widgets.activations import ActivationCache, capture
 from vit_widgets.demo import Scene
 from vit_widgets.models import Grid, TokenAxis, VisionModel
@@ -79,12 +80,16 @@ class ObjectIoU(Result):
     def table(self) -> pd.DataFrame:
         """Give the numbers as a table: a row for each method and baseline, a column for each layer.
 
+        Raises
+        ------
+        ImportError
+            Without pandas.
+
         Examples
         --------
         >>> found.table().round(2)                                     # doctest: +SKIP
         """
-        import pandas as pd
-
+        pd = tables.pandas("`values`")
         rows = {name: list(row) for name, row in zip(self.methods, self.values, strict=True)}
         rows |= {name: [value] * len(self.layers) for name, value in self.baselines.items()}
         columns = [f"layer {layer}" for layer in self.layers]

@@ -12,10 +12,10 @@ import torch
 from scipy import stats
 from torch import nn
 
+from vit_widgets import tables
 from vit_widgets.activations.joint import Joint, Joints
 from vit_widgets.activations.joints import head_joints
 from vit_widgets.models import VisionModel, load
-from vit_widgets.probes import tables
 from vit_widgets.probes.ablation import METRICS, ranked
 from vit_widgets.probes.effects import Measure, checked_labels
 from vit_widgets.probes.progress import Progress, watching

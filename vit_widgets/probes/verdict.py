@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from vit_widgets.probes.baselines import BASELINES
 
 if TYPE_CHECKING:
@@ -67,7 +65,7 @@ def verdict(board: Leaderboard, score: str) -> str:
 
 
 def _beside(other: str, gain: Interval) -> str:
-    side = _side(gain)
+    side = gain.side
     if side is None:
         return f"of one image not to be compared with the {other}"
     if not side:
@@ -79,18 +77,11 @@ def _beside(other: str, gain: Interval) -> str:
 
 def _ahead(best: str, gains: Mapping[str, Interval]) -> str:
     """Compare the method of the best mean with the others."""
-    alike = [f"{name} ({gain})" for name, gain in gains.items() if not _side(gain)]
-    behind = [f"{name} by {gain}" for name, gain in gains.items() if _side(gain)]
+    alike = [f"{name} ({gain})" for name, gain in gains.items() if not gain.side]
+    behind = [f"{name} by {gain}" for name, gain in gains.items() if gain.side]
     said = [f"cannot be told from {', '.join(alike)}"] if alike else []
     said += [f"is better than {', '.join(behind)}"] if behind else []
     return f"{best} {'; it '.join(said)}."
-
-
-def _side(gain: Interval) -> int | None:
-    """Tell on which side of 0 an interval lies: 1, -1, 0 for both; ``None`` without one."""
-    if not np.isfinite([gain.low, gain.high]).all():
-        return None
-    return int(gain.low > 0) - int(gain.high < 0)
 
 
 def _turned(gain: Interval) -> Interval:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
 from PIL import Image
 
-from vit_widgets import export
+from vit_widgets import export, tables
 from vit_widgets.widgets.base import STATIC
 from vit_widgets.widgets.explained import OVER, Explains
 from vit_widgets.widgets.traits import Answer, floats, pixels
@@ -142,11 +141,7 @@ class Attributions(Explains):
         ImportError
             Without pandas.
         """
-        try:
-            pd = importlib.import_module("pandas")
-        except ImportError as error:
-            msg = "the table needs pandas: pip install pandas; attribution_curves has the numbers"
-            raise ImportError(msg) from error
+        pd = tables.pandas("`attribution_curves`")
         names = self.attribution_curves.get("names", [])
         rows: list[dict[str, Any]] = self.attribution_curves.get("scores", [])
         every: list[dict[str, Any]] = self.attribution_curves.get("ends") or [{} for _ in rows]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
 from PIL import Image
 
-from vit_widgets import export
+from vit_widgets import export, tables
 from vit_widgets.widgets.base import STATIC
 from vit_widgets.widgets.explained import OVER, Explains
 from vit_widgets.widgets.image import HeadsTogether
@@ -235,11 +234,7 @@ class HeadDashboard(HeadsTogether, Explains):
         >>> page.importance_table().head(3)                            # doctest: +SKIP
            layer  head  entropy  distance  ...  first_order  probability  logit
         """
-        try:
-            pandas = importlib.import_module("pandas")
-        except ImportError as error:
-            msg = "the table needs pandas: pip install pandas; page.number(name) gives the same"
-            raise ImportError(msg) from error
+        pandas = tables.pandas("`number(name)`")
         known = {name: self.number(name) for name in NUMBERS}
         found = {
             name: values

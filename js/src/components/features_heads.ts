@@ -7,7 +7,7 @@ import { isPacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, listen, setText } from "./dom";
 import { answerOf, type FeatureView, line, ownAxis, setting } from "./features_view";
 import { slider } from "./overlay_controls";
-import { paintOverlay } from "./overlay_painter";
+import { emptyScene, paintOverlay } from "./overlay_painter";
 import { segmented } from "./segmented";
 import type { View } from "./view";
 
@@ -113,19 +113,11 @@ export function headsView(view: View<PatchFeaturesState>): FeatureView {
         canvas.height = Math.round((SIDE * ratio) / Math.max(1, aspect));
         const box = { x: 0, y: 0, width: canvas.width, height: canvas.height };
         paintOverlay(context2d(canvas), box, ratio, {
+          ...emptyScene(store),
           photo,
           heat: plainHeat(weights, now.rows, now.cols),
-          values: null,
           map: axis,
-          asked: null,
-          colormap: store.get("colormap"),
-          opacity: store.get("opacity"),
-          fade: (size) => Math.min(1, 1.2 * size),
           drawing: "patches",
-          contour: 0,
-          query: null,
-          pins: [],
-          pointed: null,
           outlined: [mask],
         });
       });

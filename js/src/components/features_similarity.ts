@@ -4,7 +4,7 @@ import type { PatchFeaturesState } from "../lib/state";
 import { isPacked, unpack } from "../lib/wire";
 import { attribute, context2d, el, listen, onResize, setText, sizeCanvas } from "./dom";
 import { answerOf, type FeatureView, line, ownAxis, setting, valueAt } from "./features_view";
-import { type OverlayScene, paintOverlay } from "./overlay_painter";
+import { emptyScene, type OverlayScene, paintOverlay } from "./overlay_painter";
 import { photoCache } from "./photo";
 import type { View } from "./view";
 
@@ -100,19 +100,10 @@ export function drawOntoStage(
     const layer = store.get("token_layer");
     const axis = layer && "axis" in layer ? ownAxis({ axis: layer.axis ?? {}, note: "" }) : null;
     return {
+      ...emptyScene(store),
       photo: photoOf(isPacked(picture) ? picture : null),
       heat: values && signedHeat(values.codes, rows, cols),
-      values: null,
       map: (found && ownAxis(found)) ?? axis,
-      asked: null,
-      colormap: store.get("colormap"),
-      opacity: store.get("opacity"),
-      fade: (size) => Math.min(1, 1.2 * size),
-      drawing: store.get("drawing"),
-      contour: 0,
-      query: null,
-      pins: [],
-      pointed: null,
       outlined: values ? [best] : [],
     };
   }

@@ -5,7 +5,7 @@ import { isArrow } from "../lib/keyboard";
 import type { CompareMapsState } from "../lib/state";
 import { type Comparison, numberWords } from "./compare_model";
 import { attribute, context2d, el, listen, setText } from "./dom";
-import { type OverlayScene, paintOverlay } from "./overlay_painter";
+import { emptyScene, type OverlayScene, paintOverlay } from "./overlay_painter";
 import type { View } from "./view";
 
 const [LEAST, USUAL, MOST] = [104, 128, 420]; // pixels of a column
@@ -19,19 +19,10 @@ export function sceneOfMap(
 ): OverlayScene {
   const map = found.map(row, column);
   return {
+    ...emptyScene(store),
     photo: found.photo(row),
     heat: map && comparedHeat(map, found.scale(column), store.get("compare_scale")),
-    values: null,
     map: map?.axis ?? null,
-    asked: null,
-    colormap: store.get("colormap"),
-    opacity: store.get("opacity"),
-    fade: (size) => Math.min(1, 1.2 * size),
-    drawing: store.get("drawing"),
-    contour: 0,
-    query: null,
-    pins: [],
-    pointed: null,
   };
 }
 

@@ -50,6 +50,29 @@ export interface OverlayScene {
   frame?: Extent | null;
 }
 
+/** A scene with nothing in it, in the colours that are chosen; sizes are square roots. */
+export function emptyScene(store: {
+  get(name: "colormap"): string;
+  get(name: "opacity"): number;
+  get(name: "drawing"): Drawing;
+}): OverlayScene {
+  return {
+    photo: null,
+    heat: null,
+    values: null,
+    map: null,
+    asked: null,
+    colormap: store.get("colormap"),
+    opacity: store.get("opacity"),
+    fade: (size) => Math.min(1, 1.2 * size),
+    drawing: store.get("drawing"),
+    contour: 0,
+    query: null,
+    pins: [],
+    pointed: null,
+  };
+}
+
 const SMOOTH_SIZE = 288; // pixels; the browser enlarges from there
 
 const VEIL = "#14171c66";

@@ -9,7 +9,7 @@ import { type Local, local } from "../lib/store";
 import { current, tokensOf } from "../lib/token_layer";
 import { isPacked } from "../lib/wire";
 import { attribute, context2d, el, listen, onResize, sizeCanvas } from "./dom";
-import { type OverlayScene, paintOverlay } from "./overlay_painter";
+import { emptyScene, type OverlayScene, paintOverlay } from "./overlay_painter";
 import { type Photo, photoCache } from "./photo";
 import type { View } from "./view";
 
@@ -103,16 +103,10 @@ export function drawPatchStage<S extends TokenPageState>(
   function scene(): OverlayScene {
     const on = tokens();
     return {
+      ...emptyScene(store),
       photo: photo(),
-      heat: null,
-      values: null,
       map: on?.asked ?? null,
       asked: on?.asked ?? null,
-      colormap: store.get("colormap"),
-      opacity: store.get("opacity"),
-      fade: (size) => Math.min(1, 1.2 * size),
-      drawing: store.get("drawing"),
-      contour: 0,
       query: on && placeIn(store.get("query"), on),
       pins: store.get("pins").flatMap((pin, i) => {
         const place = on && placeIn(pin, on);

@@ -5,7 +5,7 @@ import { meanHeat, valuesOf } from "../lib/heat";
 import { hasRow } from "../lib/packet";
 import { pinLetter } from "../lib/selection";
 import type { PatchOverlayState } from "../lib/state";
-import type { OverlayScene } from "./overlay_painter";
+import { emptyScene, type OverlayScene } from "./overlay_painter";
 import type { Photo } from "./photo";
 import { type AttentionView, queryOf } from "./view";
 
@@ -24,21 +24,17 @@ export function sceneOf(
   const row = layer && picture && hasRow(layer, picture.row) ? picture.row : null;
   const selected = layer?.only ? null : layer;
   return {
+    ...emptyScene(store),
     photo,
     heat: layer && row !== null ? meanHeat(layer, row, heads) : null,
     values: layer && row !== null && contour > 0 ? valuesOf(layer, row, heads).map(Math.abs) : null,
     map: layer,
     asked: layer?.asked ?? null,
-    colormap: store.get("colormap"),
-    opacity: store.get("opacity"),
-    fade: (size) => Math.min(1, 1.2 * size), // sizes are square roots
-    drawing: store.get("drawing"),
     contour,
     query: selected && placeIn(queryOf(picture) ?? -1, selected),
     pins: store.get("pins").flatMap((pin, i) => {
       const place = selected && placeIn(pin, selected);
       return place ? [{ place, letter: pinLetter(i) }] : [];
     }),
-    pointed: null,
   };
 }

@@ -45,6 +45,13 @@ class Interval:
     high: float
     count: int
 
+    @property
+    def side(self) -> int | None:
+        """On which side of 0 it lies: 1, -1, 0 for both; ``None`` where its ends are not known."""
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            return None
+        return int(self.low > 0) - int(self.high < 0)
+
     def __str__(self) -> str:
         numbers = [self.mean] if self.count < 2 else [self.mean, self.low, self.high]
         largest = max(abs(number) for number in numbers)

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike
 from vit_widgets.models.geometry import Grid
 from vit_widgets.probes.maps import PatchMap, PixelMap
 
+CELLS = 14
+"""Cells a side where the patches of a model are not known."""
+
 Attribution: TypeAlias = "PatchMap | PixelMap | ArrayLike"
 """A map that says how much each place counts."""
 
@@ -59,7 +62,7 @@ class Units:
 
     def share(self, plane: np.ndarray) -> np.ndarray:
         """Average a plane (row, col) of pixels over each cell, float64 (cell)."""
-        return _averaged(plane, self.at, self.count)
+        return averaged_over(plane, self.at, self.count)
 
     def _of(self, chosen: np.ndarray) -> np.ndarray:
         named = np.zeros(self.count, bool)
@@ -97,7 +100,7 @@ def ranked(attribution: Attribution, size: tuple[int, int], grid: Grid | None, s
     if grid is not None and grid != own:
         plane = np.append(values.ravel(), 0.0)[at]
         own, at = grid, cells_of(grid, size)
-        values = _averaged(plane, at, grid.size)
+        values = averaged_over(plane, at, grid.size)
     importance = values.ravel()
     drawn = np.random.default_rng(seed).permutation(importance.size)
     order = np.lexsort((drawn, -importance))
@@ -122,13 +125,31 @@ def cells_of(grid: Grid, size: tuple[int, int]) -> np.ndarray:
     return np.where((rows[:, None] < 0) | (cols < 0), -1, cells)
 
 
+def even_cells(size: tuple[int, int]) -> Grid:
+    """Cut an input (height, width) into `CELLS` x `CELLS`, where its patches are not known.
+
+    Examples
+    --------
+    >>> even_cells((28, 56)).cell
+    (2.0, 4.0)
+    """
+    return Grid(CELLS, CELLS, (size[0] / CELLS, size[1] / CELLS))
+
+
 def _along(count: int, start: float, step: float, length: int) -> np.ndarray:
     edges = np.round(start + step * np.arange(count + 1))  # as those of Grid.box
     index = np.searchsorted(edges, np.arange(length), side="right") - 1
     return np.where(index < count, index, -1)
 
 
-def _averaged(plane: np.ndarray, at: np.ndarray, count: int) -> np.ndarray:
+def averaged_over(plane: np.ndarray, at: np.ndarray, count: int) -> np.ndarray:
+    """Average a plane (row, col) of pixels over cells (:func:`cells_of`); 0 for one without any.
+
+    Examples
+    --------
+    >>> averaged_over(np.array([[1.0, 3.0, 5.0]]), np.array([[0, 0, -1]]), 2)
+    array([2., 0.])
+    """
     inside = at >= 0
     pixels = np.bincount(at[inside], minlength=count)
     sums = np.bincount(at[inside], weights=plane[inside], minlength=count)
